@@ -1,0 +1,124 @@
+"""One child process per plugin: what it imports, prints, breaks or hangs stays in there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kplug.catalog.component import Component
+
+Record = dict[str, Any]
+Records = dict[tuple[str, str], Record]
+"""`(kind, name)` -> what was learned."""
+
+_DEFAULT_TIMEOUT = 120.0
+
+
+def timeout_seconds() -> float:
+    """Return how long one plugin may take: `$KPLUG_INSPECTION_TIMEOUT` seconds, or 120."""
+    try:
+        return float(os.environ["KPLUG_INSPECTION_TIMEOUT"])
+    except (KeyError, ValueError):
+        return _DEFAULT_TIMEOUT
+
+
+def inspect_in_child(wanted: Iterable[Component]) -> Records:
+    """Import the components in a child process and return what it learned of each.
+
+    Every component gets a record: one that the child could not reach, because an earlier one hung, crashed or
+    ended the process, is recorded as broken for that reason.
+    """
+    wanted = list(wanted)
+    with tempfile.TemporaryDirectory(prefix="kplug-") as folder:
+        result = Path(folder) / "result"
+        errors = Path(folder) / "errors"
+        ending = _run(wanted, result, errors)
+        records, begun = _read(result)
+        said = _last_line(errors)
+    for component in wanted:
+        key = (component.kind, component.name)
+        if key not in records:
+            records[key] = {"status": "broken", "error": _reason(key, begun, ending, said)}
+    return records
+
+
+def _run(wanted: list[Component], result: Path, errors: Path) -> str:
+    request = json.dumps([(one.kind, one.name, one.target) for one in wanted])
+    with errors.open("wb") as error_file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kplug.catalog.inspection", str(result)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=error_file,
+            env=_environment(),
+            start_new_session=True,
+        )
+        timeout = timeout_seconds()
+        try:
+            process.communicate(request.encode(), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            return f"took longer than {timeout:g} s"
+        except BaseException:
+            _kill_group(process)
+            raise
+    if process.returncode < 0:
+        return f"was ended by signal {signal.Signals(-process.returncode).name}"
+    return f"ended the process with exit code {process.returncode}"
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        # The child must see the installed distributions that this process sees.
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        # Describing needs no accelerator, and must not take memory on one.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _kill_group(process: subprocess.Popen) -> None:
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def _read(result: Path) -> tuple[Records, tuple[str, str] | None]:
+    records: Records = {}
+    begun = None
+    lines = result.read_text(encoding="utf-8").splitlines() if result.exists() else []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if "begun" in record:
+            begun = (record["begun"][0], record["begun"][1])
+        else:
+            records[record.pop("kind"), record.pop("name")] = record
+    return records, begun
+
+
+def _reason(key: tuple[str, str], begun: tuple[str, str] | None, ending: str, said: str) -> str:
+    detail = f": {said}" if said else ""
+    if begun is None:
+        return f"inspecting the plugin {ending}{detail}"
+    if begun == key:
+        return f"importing it {ending}{detail}"
+    return f"not reached: importing {begun[1]} of the same plugin {ending}"
+
+
+def _last_line(errors: Path) -> str:
+    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip()[:500] if lines else ""

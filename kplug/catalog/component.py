@@ -1,0 +1,92 @@
+"""A component: one registered part, known by its entry point alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kplug.errors import UnknownComponentError
+
+KINDS = {
+    "loss": "losses",
+    "layer": "layers",
+    "metric": "metrics",
+    "model": "models",
+    "dataset": "datasets",
+    "optimizer": "optimizers",
+    "callback": "callbacks",
+    "launcher": "launchers",
+}
+"""Every kind of component, with the plural that names its entry-point group."""
+
+GROUPS = {f"kplug.{plural}": kind for kind, plural in KINDS.items()}
+"""Entry-point group -> kind."""
+
+_COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True, order=True)
+class Component:
+    """One entry point in one of kplug's groups.
+
+    Attributes:
+        kind: One of `KINDS`.
+        namespace: The distribution's name without a leading `kplug-`; `kplug` for kplug's own.
+        name: The entry point's name, in snake_case.
+        target: `module:attribute`, what the entry point refers to.
+        distribution: Name of the installed distribution that declares it.
+        version: That distribution's version.
+        fault: Why the entry point cannot be used, or `None`. Found without importing anything.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    target: str
+    distribution: str
+    version: str
+    fault: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The full id, `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def module(self) -> str:
+        """The module that the entry point refers to."""
+        return self.target.partition(":")[0]
+
+
+def namespace_of(distribution: str) -> str:
+    """Return the namespace of a distribution: its normalized name without a leading `kplug-`."""
+    normalized = re.sub(r"[-_.]+", "-", distribution).lower()
+    return normalized.removeprefix("kplug-")
+
+
+def entry_point_fault(name: str, target: str) -> str | None:
+    """Say what is wrong with an entry point's two strings, or return `None`."""
+    if not _COMPONENT_NAME.fullmatch(name):
+        return f"the entry point's name {name!r} is not snake_case (a-z, 0-9 and _, starting with a letter)"
+    if not _TARGET.fullmatch(target):
+        return f"the entry point's value {target!r} is not of the form 'package.module:Object'"
+    return None
+
+
+def kind_of(word: str) -> str:
+    """Return the kind that a person's word names, singular or plural.
+
+    Raises:
+        UnknownComponentError: If no kind is called that.
+    """
+    cleaned = folded(word)
+    for kind, plural in KINDS.items():
+        if cleaned in {kind, plural}:
+            return kind
+    raise UnknownComponentError(f"There is no kind {word!r}. The kinds are: {', '.join(KINDS.values())}.")
+
+
+def folded(name: str) -> str:
+    """Fold a name for comparison: case, `-` and `_` do not matter."""
+    return name.strip().lower().replace("-", "").replace("_", "")

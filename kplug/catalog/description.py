@@ -1,0 +1,136 @@
+"""What can be learned of a component only by importing it, learned in a child process and kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kplug.catalog import description_cache
+from kplug.catalog.child import inspect_in_child
+from kplug.catalog.component import Component
+from kplug.catalog.discovery import components
+from kplug.catalog.facts import INFO_FIELDS
+from kplug.catalog.parameters import Parameter
+from kplug.errors import BrokenComponentError
+
+_CHILDREN_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Description:
+    """A component's description.
+
+    Attributes:
+        component: The component described.
+        status: `"ok"`, or `"broken"` if importing it fails, hangs or ends the process.
+        error: What went wrong, for a broken component.
+        summary: The docstring's first paragraph.
+        documentation: The whole docstring.
+        parameters: The hyper-parameters.
+        tasks: What the component is for.
+        provides: The fields of a data set's info record.
+        loss: A model's default loss.
+        own_loss: Whether a model computes its loss itself and takes no other.
+        optimizer: A model's default optimizer.
+        metrics: A model's default metrics.
+        references: Papers and other sources.
+        source: `file:line` of the definition.
+    """
+
+    component: Component
+    status: str = "ok"
+    error: str | None = None
+    summary: str = ""
+    documentation: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    tasks: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    loss: str | None = None
+    own_loss: bool = False
+    optimizer: str | None = None
+    metrics: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    source: str | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the component cannot be used."""
+        return self.status == "broken"
+
+    @property
+    def info_parameters(self) -> tuple[str, ...]:
+        """The parameters that a data set's info record fills."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.name in INFO_FIELDS)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the description as a dictionary that JSON can hold."""
+        record = {name: value for name, value in asdict(self).items() if name != "component"}
+        record["parameters"] = [{**asdict(parameter), "type": parameter.type} for parameter in self.parameters]
+        return {"id": self.component.id, **asdict(self.component), **record}
+
+
+def describe(component: Component) -> Description:
+    """Return a component's description, from the cache or from a child process.
+
+    A component that cannot be imported is returned as broken, with its error; nothing is raised.
+    """
+    return describe_all([component])[component]
+
+
+def require(component: Component) -> Description:
+    """Return a component's description, and insist that it works.
+
+    Raises:
+        BrokenComponentError: If the component is broken.
+    """
+    description = describe(component)
+    if description.broken:
+        raise BrokenComponentError(
+            f"{component.kind} {component.id} ({component.distribution} {component.version}) is broken: "
+            f"{description.error}"
+        )
+    return description
+
+
+def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
+    """Return the descriptions of several components; each plugin that is not in the cache gets one child process."""
+    wanted = list(wanted)
+    found = known(wanted)
+    missing = {component.distribution for component in wanted if component not in found}
+    if missing:
+        with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
+            for descriptions in pool.map(_inspect_distribution, sorted(missing)):
+                found.update({one.component: one for one in descriptions})
+    return {component: found[component] for component in wanted}
+
+
+def known(wanted: Iterable[Component]) -> dict[Component, Description]:
+    """Return the descriptions that need no process: those in the cache, and those of faulty entry points."""
+    wanted = list(wanted)
+    found = {one: Description(one, status="broken", error=one.fault) for one in wanted if one.fault is not None}
+    for distribution in {one.distribution for one in wanted if one.fault is None}:
+        siblings = _siblings(distribution)
+        records = description_cache.read(siblings)
+        found.update(
+            (one, _from_record(one, records[one.kind, one.name])) for one in siblings if (one.kind, one.name) in records
+        )
+    return found
+
+
+def _inspect_distribution(distribution: str) -> list[Description]:
+    siblings = _siblings(distribution)
+    records = inspect_in_child(siblings)
+    description_cache.write(siblings, records)
+    return [_from_record(one, records[one.kind, one.name]) for one in siblings]
+
+
+def _siblings(distribution: str) -> tuple[Component, ...]:
+    return tuple(one for one in components() if one.distribution == distribution and one.fault is None)
+
+
+def _from_record(component: Component, record: dict[str, Any]) -> Description:
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+    facts["parameters"] = tuple(Parameter(**parameter) for parameter in record.get("parameters", ()))
+    return Description(component, **facts)

@@ -1,0 +1,98 @@
+"""What is installed: entry points read once per process, with nothing imported."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import metadata
+
+from kplug.catalog.component import GROUPS, Component, entry_point_fault, kind_of, namespace_of
+
+
+@dataclass(frozen=True)
+class UnreadableDistribution:
+    """An installed distribution whose metadata cannot be read."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All components that are installed, and the distributions that could not be read."""
+
+    components: tuple[Component, ...]
+    unreadable: tuple[UnreadableDistribution, ...] = ()
+
+
+def components(kind: str | None = None) -> tuple[Component, ...]:
+    """Return the installed components, sorted by kind, namespace and name; nothing is imported.
+
+    Args:
+        kind: Keep one kind only: `"loss"`, `"layer"`, `"metric"`, `"model"`, `"dataset"`, `"optimizer"`,
+            `"callback"` or `"launcher"`; the plurals work too.
+
+    Returns:
+        A tuple of `Component`. A component whose entry point is malformed, or declared twice, has a `fault`.
+
+    Raises:
+        UnknownComponentError: If `kind` is no kind.
+    """
+    found = catalog().components
+    if kind is None:
+        return found
+    wanted = kind_of(kind)
+    return tuple(component for component in found if component.kind == wanted)
+
+
+@functools.cache
+def catalog() -> Catalog:
+    """Read the catalog, once per process; `catalog.cache_clear()` forgets it."""
+    found: list[Component] = []
+    unreadable: list[UnreadableDistribution] = []
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+            if "kplug." not in text:
+                continue
+            name = distribution.name
+            # As on sys.path: the first distribution of a name hides the later ones.
+            normalized = re.sub(r"[-_.]+", "-", name).lower()
+            if normalized in seen:
+                continue
+            seen.add(normalized)
+            found.extend(_components_of(distribution))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            where = str(getattr(distribution, "_path", "an installed distribution"))
+            unreadable.append(UnreadableDistribution(where, f"{type(error).__name__}: {error}"))
+    return Catalog(tuple(sorted(_mark_duplicates(found))), tuple(unreadable))
+
+
+def _components_of(distribution: metadata.Distribution) -> Iterator[Component]:
+    namespace = namespace_of(distribution.name)
+    for entry_point in distribution.entry_points:
+        kind = GROUPS.get(entry_point.group)
+        if kind is None:
+            continue
+        yield Component(
+            kind=kind,
+            namespace=namespace,
+            name=entry_point.name,
+            target=entry_point.value,
+            distribution=distribution.name,
+            version=distribution.version,
+            fault=entry_point_fault(entry_point.name, entry_point.value),
+        )
+
+
+def _mark_duplicates(found: list[Component]) -> Iterator[Component]:
+    first: dict[tuple[str, str], Component] = {}
+    for component in found:
+        earlier = first.setdefault((component.kind, component.id), component)
+        if earlier is component or component.fault is not None:
+            yield component
+        else:
+            yield replace(component, fault=f"{component.id} is already declared as {earlier.target}")

@@ -1,0 +1,91 @@
+"""Extra facts an author may state about a component, with a decorator that imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T", bound=Callable)
+
+INFO_FIELDS = (
+    "input_shape",
+    "num_classes",
+    "class_names",
+    "num_features",
+    "feature_names",
+    "vocabulary",
+    "vocabulary_size",
+    "sequence_length",
+    "state_dim",
+    "action_dim",
+)
+"""What a data set's info record may hold; a model's parameters of these names are filled from it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the decorator `component` leaves on a class or function."""
+
+    tasks: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    loss: str | None = None
+    own_loss: bool = False
+    optimizer: str | None = None
+    metrics: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+def component(
+    *,
+    tasks: Sequence[str] = (),
+    provides: Sequence[str] = (),
+    loss: str | None = None,
+    own_loss: bool = False,
+    optimizer: str | None = None,
+    metrics: Sequence[str] = (),
+    references: Sequence[str] = (),
+) -> Callable[[T], T]:
+    """State facts about a component that its signature cannot say. Optional: a plain Keras class works without.
+
+    Args:
+        tasks: What the component is for (`"image-classification"`, `"image-generation"`, …). Components
+            train together only if they share a task; one that states no task goes with all.
+        provides: For a data set: the fields of its info record (`"input_shape"`, `"num_classes"`, …).
+        loss: For a model: the loss to use where none is chosen, a component's or a Keras loss's name.
+        own_loss: For a model: it computes its loss itself and takes no other.
+        optimizer: For a model: the optimizer to use where none is chosen.
+        metrics: For a model: the metrics to use where none are chosen.
+        references: Papers and other sources.
+
+    Returns:
+        A decorator that returns its class or function unchanged but for the facts.
+
+    Example:
+
+    ```python
+    @kplug.component(tasks=["image-classification"], loss="sparse_categorical_crossentropy")
+    class WaveletNet(keras.Model): ...
+    ```
+    """
+    facts = Facts(
+        tasks=tuple(tasks),
+        provides=tuple(provides),
+        loss=loss,
+        own_loss=own_loss,
+        optimizer=optimizer,
+        metrics=tuple(metrics),
+        references=tuple(references),
+    )
+
+    def decorate(decorated: T) -> T:
+        decorated.__kplug_facts__ = facts  # type: ignore[attr-defined]
+        return decorated
+
+    return decorate
+
+
+def facts_of(described: object) -> Facts:
+    """Return the facts stated about a class or function, or empty ones."""
+    facts = getattr(described, "__kplug_facts__", None)
+    return facts if isinstance(facts, Facts) else Facts()

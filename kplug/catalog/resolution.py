@@ -1,0 +1,72 @@
+"""From the name a person typed to the one component it means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from kplug.catalog.component import KINDS, Component, folded, kind_of
+from kplug.catalog.discovery import components
+from kplug.errors import AmbiguousNameError, BrokenComponentError, UnknownComponentError
+
+OWN_NAMESPACE = "kplug"
+
+
+def resolve(name: str, kind: str | None = None) -> Component:
+    """Return the component that a name means.
+
+    Args:
+        name: `namespace/name`, or a bare name. Case, `-` and `_` do not matter, so `FocalLoss` and
+            `focal-loss` both mean `focal_loss`. A bare name means kplug's own component if there is one,
+            else the only plugin component of that name.
+        kind: Look among one kind only.
+
+    Raises:
+        UnknownComponentError: If nothing is called that; the message suggests close names.
+        AmbiguousNameError: If several components could be meant; the message lists them.
+        BrokenComponentError: If the entry point itself is faulty.
+    """
+    wanted_kind = None if kind is None else kind_of(kind)
+    candidates = components(wanted_kind)
+    matches = [component for component in candidates if _matches(component, name)]
+    usable = [component for component in matches if component.fault is None]
+    if not matches:
+        raise UnknownComponentError(_unknown_message(name, wanted_kind, candidates))
+    if not usable:
+        fault = matches[0]
+        raise BrokenComponentError(f"{fault.kind} {fault.id} ({fault.distribution} {fault.version}): {fault.fault}.")
+    own = [component for component in usable if component.namespace == OWN_NAMESPACE]
+    chosen = own or usable
+    if len(chosen) > 1:
+        choices = ", ".join(f"{component.id} ({component.kind})" for component in chosen)
+        several_kinds = len({component.kind for component in chosen}) > 1
+        remedy = "say which kind is meant" if several_kinds else "give the full id"
+        raise AmbiguousNameError(f"{name!r} could mean any of: {choices}. To choose one, {remedy}.")
+    return chosen[0]
+
+
+def _matches(component: Component, name: str) -> bool:
+    namespace, slash, bare = name.rpartition("/")
+    if slash and folded(namespace) != folded(component.namespace):
+        return False
+    return folded(bare) == folded(component.name)
+
+
+def _unknown_message(name: str, kind: str | None, candidates: Iterable[Component]) -> str:
+    noun = kind or "component"
+    names = sorted({component.name for component in candidates})
+    close = _close_names(name, names)
+    message = f"There is no {noun} {name!r}."
+    if close:
+        return f"{message} Did you mean {' or '.join(close)}?"
+    if kind is not None and names:
+        return f"{message} The {KINDS[kind]} are: {', '.join(names)}."
+    if kind is None:
+        return f"{message} `kplug list` shows what is installed."
+    return f"{message} No {KINDS[kind]} are installed."
+
+
+def _close_names(name: str, names: list[str]) -> list[str]:
+    by_folded = {folded(known): known for known in names}
+    close = difflib.get_close_matches(folded(name.rpartition("/")[2]), by_folded, n=3, cutoff=0.6)
+    return [by_folded[key] for key in close]

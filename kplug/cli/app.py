@@ -1,0 +1,62 @@
+"""The `kplug` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from kplug import __version__
+from kplug.cli import catalog, doctor, runs, train
+from kplug.errors import KplugError
+
+app = typer.Typer(
+    name="kplug",
+    help="Keras parts that Keras lacks, plugins that add more, and runs that outlive the terminal.",
+    no_args_is_help=True,
+    add_completion=True,
+    # Rich's help takes longer to import than everything else together.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+catalog.add_to(app)
+train.add_to(app)
+app.add_typer(runs.app, name="runs")
+doctor.add_to(app)
+
+USAGE_ERROR = 2
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kplug {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print kplug's version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; a `KplugError` becomes its message and exit code 2."""
+    try:
+        app()
+    except KplugError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except BrokenPipeError:
+        # The reader (`| head`) has had enough; keep Python from complaining again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""`kplug runs …`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kplug.cli.output import print_fields, print_json, print_table, safe_text
+from kplug.cli.quick import QuickCommand
+from kplug.errors import SpecError
+
+if TYPE_CHECKING:
+    from kplug.runs import Run
+
+app = typer.Typer(help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
+
+RunsDir = Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")]
+Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or its name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_POLL_SECONDS = 0.2
+
+
+@app.command("list", cls=QuickCommand)
+def list_command(runs_dir: RunsDir = None, json: Json = False) -> None:
+    """List the runs, newest first."""
+    from kplug.runs import list_runs
+
+    found = list_runs(_root(runs_dir))
+    if json:
+        print_json([_summary(run) for run in found])
+        return
+    if not found:
+        print("No runs yet. Start one: kplug train vae --data digits")
+        return
+    rows = []
+    for run in found:
+        one = _summary(run)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in _chosen(one["metrics"]))
+        rows.append((one["id"], one["name"] or "", one["state"], one["model"] or "?", one["dataset"] or "?", shown))
+    print_table(("ID", "NAME", "STATE", "MODEL", "DATA SET", "METRICS"), rows)
+
+
+@app.command("show", cls=QuickCommand)
+def show_command(run: Key, runs_dir: RunsDir = None, json: Json = False) -> None:
+    """Show a run: what was asked, how far it is, its last metrics and its artifacts."""
+    found = _open(run, runs_dir)
+    status = found.status
+    if json:
+        print_json(
+            {
+                **_summary(found),
+                "path": str(found.directory.path),
+                "status": status,
+                "spec": found.spec.model_dump(),
+                "artifacts": [str(path) for path in found.artifacts()],
+            }
+        )
+        return
+    print_fields(_fields(found, status))
+    for title, metrics in (("last metrics", found.last_metrics()), ("test metrics", status.get("test_metrics") or {})):
+        if metrics:
+            print(f"\n{title}")
+            print_fields([(name, f"{value:.6g}") for name, value in metrics.items()], indent="  ")
+    if found.artifacts():
+        print("\nartifacts")
+        for path in found.artifacts():
+            print_fields([(str(path), "")], indent="  ")
+
+
+@app.command("log", cls=QuickCommand)
+def log_command(
+    run: Key,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Print what the worker printed."""
+    found = _open(run, runs_dir)
+    shown = 0
+    while True:
+        ended = found.ended
+        text = found.log()
+        print(safe_text(text[shown:]), end="", flush=True)
+        shown = len(text)
+        if ended or not follow:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+@app.command("stop", cls=QuickCommand)
+def stop_command(run: Key, runs_dir: RunsDir = None) -> None:
+    """Ask a run to stop at the next batch; what it has learned is saved."""
+    found = _open(run, runs_dir)
+    if found.ended:
+        print(f"{found.id} has already ended: {found.state}.")
+        return
+    found.stop()
+    print(f"{found.id} was asked to stop.")
+
+
+def _open(key: str, runs_dir: str | None) -> Run:
+    from kplug.runs import open_run
+
+    return open_run(key, _root(runs_dir))
+
+
+def _root(runs_dir: str | None) -> Path | None:
+    return None if runs_dir is None else Path(runs_dir)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    status = run.status
+    try:
+        spec = run.spec
+        name, model, dataset = spec.name, spec.model.name, spec.dataset.name
+    except SpecError:
+        name = model = dataset = None
+    return {
+        "id": run.id,
+        "name": name,
+        "state": status["state"],
+        "model": model,
+        "dataset": dataset,
+        "epoch": status.get("epoch"),
+        "epochs": status.get("epochs"),
+        "created": status.get("created"),
+        "ended": status.get("ended"),
+        "error": status.get("error"),
+        "metrics": run.last_metrics(),
+    }
+
+
+def _chosen(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    """Return the one or two metrics that say most: the loss, and the validation loss."""
+    names = [name for name in ("loss", "val_loss") if name in metrics] or list(metrics)[:2]
+    return [(name, metrics[name]) for name in names]
+
+
+def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
+    spec = run.spec
+    fields = [("id", run.id), ("name", spec.name or ""), ("state", str(status["state"]))]
+    if status.get("error"):
+        fields.append(("error", str(status["error"])))
+    if status.get("artifact_error"):
+        fields.append(("artifacts", f"not all could be drawn: {status['artifact_error']}"))
+    fields += [("path", str(run.directory.path))]
+    for section in ("model", "dataset", "loss", "optimizer"):
+        component = getattr(spec, section)
+        if component is not None:
+            parameters = ", ".join(f"{name}={value!r}" for name, value in component.parameters.items())
+            fields.append((section, f"{component.name}({parameters})"))
+    fields += [
+        ("epochs", f"{status.get('epoch', 0)} of {spec.epochs}"),
+        ("batch size", str(spec.batch_size)),
+        ("seed", str(spec.seed)),
+        ("backend", spec.backend),
+    ]
+    execution = status.get("execution")
+    if isinstance(execution, dict):
+        fields.append(("execution", ", ".join(f"{name} {value}" for name, value in execution.items())))
+    if status.get("started") and status.get("ended"):
+        fields.append(("took", f"{float(status['ended']) - float(status['started']):.1f} s"))
+    return fields

@@ -1,0 +1,51 @@
+"""What a data set component returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kplug.catalog.facts import INFO_FIELDS
+from kplug.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Splits that `fit` accepts, and a record of what they hold.
+
+    Attributes:
+        train: `(x, y)` with arrays of equal length, or anything else that `keras.Model.fit` accepts as data (a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`) that yields `(x, y)`.
+        validation: The same, to watch the training by; `None` if there is none.
+        test: The same, for the last word and the pictures; `None` if there is none.
+        info: What the data are: `input_shape`, `num_classes`, `class_names`, … (`kplug.catalog.facts.INFO_FIELDS`).
+            A model's constructor parameters of these names are filled from it.
+
+    Raises:
+        DataError: If arrays of one split differ in length, a split is empty, or `info` has an unknown field.
+    """
+
+    train: Any
+    validation: Any = None
+    test: Any = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.info) - set(INFO_FIELDS))
+        if unknown:
+            raise DataError(
+                f"Unknown fields in a data set's info: {', '.join(unknown)}. Known: {', '.join(INFO_FIELDS)}."
+            )
+        for split in ("train", "validation", "test"):
+            _check_split(split, getattr(self, split))
+
+
+def _check_split(name: str, split: Any) -> None:
+    if not isinstance(split, tuple):
+        return
+    lengths = [len(part) for part in split if part is not None]
+    if len(set(lengths)) > 1:
+        raise DataError(f"The {name} split's arrays differ in length: {', '.join(map(str, lengths))}.")
+    if lengths and lengths[0] == 0:
+        raise DataError(f"The {name} split is empty.")

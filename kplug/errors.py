@@ -1,0 +1,45 @@
+"""The exceptions kplug raises for people to read: what was given, what was expected, what to do."""
+
+
+class KplugError(Exception):
+    """Base of every error kplug raises on purpose; its text is meant to be shown as it is."""
+
+
+class UnknownComponentError(KplugError, LookupError):
+    """No installed component has the given name."""
+
+
+class AmbiguousNameError(KplugError, LookupError):
+    """Several plugins offer a component of the given bare name."""
+
+
+class BrokenComponentError(KplugError):
+    """A component is installed, but importing or describing it fails."""
+
+
+class ParameterError(KplugError, ValueError):
+    """A hyper-parameter is unknown, missing, or has a value it cannot take."""
+
+
+class IncompatibleComponentsError(KplugError, ValueError):
+    """The chosen components cannot work together."""
+
+
+class SpecError(KplugError, ValueError):
+    """A run spec, or the file it was to be read from, is not usable."""
+
+
+class RunNotFoundError(KplugError, LookupError):
+    """No run has the given id, prefix of an id, or name."""
+
+
+class RunStorageError(KplugError, OSError):
+    """The directory that holds the runs cannot be read or written."""
+
+
+class DataError(KplugError, ValueError):
+    """A data set cannot be loaded, or is not what the model or loss can use."""
+
+
+class SavedModelError(KplugError, ValueError):
+    """A saved model cannot be read, or needs a plugin that is not installed."""

@@ -1,0 +1,5 @@
+"""Layers that Keras lacks."""
+
+from kplug.layers.sampling import Sampling
+
+__all__ = ["Sampling"]

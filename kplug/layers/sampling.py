@@ -1,0 +1,103 @@
+"""Reparameterised sampling from a diagonal Gaussian."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import keras
+from keras import ops
+from pydantic import Field
+
+from kplug.catalog.facts import component
+
+
+@component(
+    references=["Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"],
+)
+@keras.saving.register_keras_serializable(package="kplug")
+class Sampling(keras.layers.Layer):
+    """Draws from a diagonal Gaussian given by its mean and log variance, so that gradients reach both.
+
+    The reparameterisation of Kingma & Welling (2013, section 2.4): `z = mean + exp(log_var / 2) * epsilon` with
+    `epsilon` standard normal. It draws in training and in inference alike; where inference should be deterministic,
+    use the mean itself.
+
+    The layer owns its seed generator: with a `seed` the draws repeat, also after saving and loading, and the
+    generator's state is saved with the weights. Under mixed precision the draw is computed in float32 and returned
+    in the compute dtype.
+
+    Args:
+        num_samples: `None` for one draw of the mean's own shape, or how many draws to stack on a new axis 1.
+        seed: Whole number that makes the draws repeat, or `None`.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+
+    Call arguments:
+        inputs: A pair `(mean, log_var)`, both of shape `(batch_size, ..., latent_dim)`.
+
+    Returns:
+        Draws of shape `(batch_size, ..., latent_dim)`, or `(batch_size, num_samples, ..., latent_dim)`.
+
+    Raises:
+        ValueError: If the inputs are no pair, or of two shapes.
+
+    References:
+        Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+
+    Example:
+
+    >>> z = kplug.Sampling(seed=1)([np.zeros((4, 2)), np.zeros((4, 2))])
+    >>> z.shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        num_samples: Annotated[int, Field(gt=0)] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_samples is not None and num_samples < 1:
+            raise ValueError(f"`num_samples` must be at least 1, or None. Received: num_samples={num_samples}")
+        self.num_samples = num_samples
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        mean_shape, log_var_shape = _pair(input_shape)
+        if tuple(mean_shape) != tuple(log_var_shape):
+            raise ValueError(
+                "Sampling needs a mean and a log variance of one shape. "
+                f"Received: {tuple(mean_shape)} and {tuple(log_var_shape)}"
+            )
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        mean, log_var = _pair(inputs)
+        precise = keras.backend.result_type(self.compute_dtype, "float32")
+        mean, log_var = ops.cast(mean, precise), ops.cast(log_var, precise)
+        shape = ops.shape(mean)
+        if self.num_samples is not None:
+            shape = (shape[0], self.num_samples, *shape[1:])
+            mean, log_var = ops.expand_dims(mean, 1), ops.expand_dims(log_var, 1)
+        epsilon = keras.random.normal(shape, dtype=precise, seed=self.seed_generator)
+        return ops.cast(mean + ops.exp(log_var / 2) * epsilon, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        batch_size, *rest = _pair(input_shape)[0]
+        return (batch_size, *rest) if self.num_samples is None else (batch_size, self.num_samples, *rest)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None or self.num_samples is not None:
+            return None
+        return _pair(mask)[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_samples": self.num_samples, "seed": self.seed}
+
+
+def _pair(inputs: Any) -> Any:
+    if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+        raise ValueError(f"Sampling needs a pair (mean, log_var). Received: {inputs}")
+    return inputs

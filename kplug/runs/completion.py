@@ -1,0 +1,170 @@
+"""From what a person asked to a spec that can run: names resolved, parameters checked, components matched."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kplug.catalog.component import Component
+from kplug.catalog.description import Description, describe_all, known
+from kplug.catalog.discovery import components
+from kplug.catalog.parameters import check_parameters, parse_value
+from kplug.catalog.resolution import resolve
+from kplug.errors import BrokenComponentError, IncompatibleComponentsError, ParameterError, SpecError
+from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
+
+SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer"}
+"""Field of the spec -> kind of the component it names."""
+
+_ALIASES = {"data": "dataset"}
+_DEFAULT_OPTIMIZER = "adam"
+_BACKEND_EXTRAS = {"jax": "jax", "torch": "torch"}
+
+
+def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: str = "the run spec") -> RunSpec:
+    """Check everything that was asked and return a spec that names every component by its full id.
+
+    Nothing is started, written or imported here but the child processes that describe components not yet in the cache.
+
+    Args:
+        values: The fields of a run spec, as JSON or TOML holds them.
+        settings: `section.parameter=value` texts, which win over `values`.
+        source: Where `values` come from, for messages.
+
+    Raises:
+        KplugError: The first thing that cannot work: an unknown name, a wrong parameter or value, components that do
+            not go together, a backend that is not installed.
+    """
+    overrides = [_split_setting(setting) for setting in settings]
+    spec = spec_from({**values}, source)
+    _check_backend(spec.backend)
+
+    chosen = {
+        section: resolve(getattr(spec, section).name, kind)
+        for section, kind in SECTIONS.items()
+        if getattr(spec, section) is not None
+    }
+    metrics = [resolve(metric.name, "metric") for metric in spec.metrics]
+    descriptions = _working(describe_all([*chosen.values(), *metrics]))
+    if "optimizer" not in chosen:
+        name = descriptions[chosen["model"]].optimizer or _DEFAULT_OPTIMIZER
+        chosen["optimizer"] = resolve(name, "optimizer")
+        descriptions.update(_working(describe_all([chosen["optimizer"]])))
+    _check_fit(chosen, descriptions)
+
+    parameters = {section: dict(getattr(spec, section).parameters) for section in chosen if getattr(spec, section)}
+    for section, name, text in overrides:
+        if section not in chosen:
+            raise ParameterError(f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}.")
+        by_name = {parameter.name: parameter for parameter in descriptions[chosen[section]].parameters}
+        schema = by_name[name].schema if name in by_name else None
+        parameters.setdefault(section, {})[name] = parse_value(text, schema)
+
+    completed = {
+        section: ComponentSpec(
+            name=component.id,
+            parameters=check_parameters(
+                f"{component.kind} {component.name}",
+                section,
+                descriptions[component].parameters,
+                parameters.get(section, {}),
+            ),
+        )
+        for section, component in chosen.items()
+    }
+    completed_metrics = [
+        ComponentSpec(
+            name=component.id,
+            parameters=check_parameters(
+                f"metric {component.name}", component.name, descriptions[component].parameters, metric.parameters
+            ),
+        )
+        for component, metric in zip(metrics, spec.metrics, strict=True)
+    ]
+    _check_required(completed["model"], descriptions[chosen["model"]], descriptions[chosen["dataset"]])
+    _check_required(completed["dataset"], descriptions[chosen["dataset"]], None)
+    return spec.model_copy(update={**completed, "metrics": completed_metrics})
+
+
+def _split_setting(setting: str) -> tuple[str, str, str]:
+    target, equals, text = setting.partition("=")
+    section, dot, name = target.strip().partition(".")
+    section = _ALIASES.get(section, section)
+    if not (equals and dot and name) or section not in SECTIONS:
+        raise ParameterError(
+            f"--set {setting}: expected SECTION.PARAMETER=VALUE, where SECTION is {', '.join(SECTIONS)}; "
+            "for example --set model.latent_dim=16."
+        )
+    return section, name, text
+
+
+def _check_backend(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        extra = _BACKEND_EXTRAS.get(backend)
+        remedy = f' Install it with: pip install "kplug[{extra}]".' if extra else ""
+        raise SpecError(f"The backend {backend} is not installed.{remedy}")
+
+
+def _working(descriptions: dict[Component, Description]) -> dict[Component, Description]:
+    for component, description in descriptions.items():
+        if description.broken:
+            raise BrokenComponentError(
+                f"{component.kind} {component.id} ({component.distribution} {component.version}) is broken: "
+                f"{description.error}"
+            )
+    return descriptions
+
+
+def _check_fit(chosen: Mapping[str, Component], descriptions: Mapping[Component, Description]) -> None:
+    model, dataset = descriptions[chosen["model"]], descriptions[chosen["dataset"]]
+    tasks = _shared(model.tasks, dataset.tasks)
+    if tasks is not None and not tasks:
+        raise IncompatibleComponentsError(
+            f"model {model.component.name} and data set {dataset.component.name} have no task in common: the model is "
+            f"for {', '.join(model.tasks)}; the data set for {', '.join(dataset.tasks)}."
+            + _fitting_data_sets(model.tasks)
+        )
+    if "loss" in chosen:
+        _check_loss(model, descriptions[chosen["loss"]], tasks)
+    elif not model.own_loss and model.loss is None:
+        raise IncompatibleComponentsError(
+            f"model {model.component.name} brings no loss of its own. Choose one with --loss NAME."
+        )
+
+
+def _check_loss(model: Description, loss: Description, tasks: set[str] | None) -> None:
+    if model.own_loss:
+        raise IncompatibleComponentsError(
+            f"model {model.component.name} computes its loss itself and takes no other: leave out "
+            f"--loss {loss.component.name}."
+        )
+    if tasks and loss.tasks and not tasks & set(loss.tasks):
+        raise IncompatibleComponentsError(
+            f"loss {loss.component.name} is for {', '.join(loss.tasks)}; model {model.component.name} on this data "
+            f"set is for {', '.join(sorted(tasks))}."
+        )
+
+
+def _shared(first: Iterable[str], second: Iterable[str]) -> set[str] | None:
+    """Return the tasks in common; `None` if one side states no task and so goes with all."""
+    first, second = set(first), set(second)
+    return first & second if first and second else None
+
+
+def _fitting_data_sets(tasks: Iterable[str]) -> str:
+    """Name the data sets that would fit, as far as their descriptions are known already."""
+    found = known(components("dataset"))
+    fitting = sorted(one.component.name for one in found.values() if set(one.tasks) & set(tasks))
+    return f" Data sets that fit: {', '.join(fitting)}." if fitting else ""
+
+
+def _check_required(spec: ComponentSpec, description: Description, dataset: Description | None) -> None:
+    provided = set(spec.parameters) | set(dataset.provides if dataset else ())
+    missing = [one.name for one in description.parameters if one.required and one.name not in provided]
+    if missing:
+        section = description.component.kind
+        raise ParameterError(
+            f"{section} {description.component.name} needs {', '.join(missing)}: "
+            + " ".join(f"--set {section}.{name}=…" for name in missing)
+        )

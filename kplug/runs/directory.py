@@ -1,0 +1,128 @@
+"""One run's directory: what is in it, and how its files are written so that a crash leaves them whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kplug.errors import RunStorageError
+from kplug.runs.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is the directory's name."""
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        """What was asked; never changes."""
+        return self.path / "spec.json"
+
+    @property
+    def status(self) -> Path:
+        """State, process, progress; replaced atomically."""
+        return self.path / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Metric records, append-only."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def system(self) -> Path:
+        """Samples of CPU, memory and GPUs, append-only."""
+        return self.path / "system.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Everything the worker printed."""
+        return self.path / "output.log"
+
+    @property
+    def control(self) -> Path:
+        """A request to the worker: `stop`."""
+        return self.path / "control"
+
+    @property
+    def artifacts(self) -> Path:
+        """What the run leaves for people."""
+        return self.path / "artifacts"
+
+
+def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any]) -> RunDirectory:
+    """Make a new run's directory, whole or not at all.
+
+    Args:
+        root: The directory that holds the runs; made if need be.
+        spec: What was asked.
+        environment: What else is known at this moment (command line, working directory), kept with the status.
+
+    Raises:
+        RunStorageError: If the directory cannot be made; nothing is left behind.
+    """
+    run_id = _new_id(spec)
+    aside = root / f".{run_id}.new"
+    final = root / run_id
+    made = _missing_parents(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        directory = RunDirectory(aside)
+        directory.artifacts.mkdir()
+        write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n")
+        write_atomically(
+            directory.status, json.dumps({"state": "starting", "created": time.time(), **environment}, indent=2)
+        )
+        aside.rename(final)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        _remove_empty(made)
+        raise RunStorageError(
+            f"The runs directory {root} cannot be written: {error.strerror or error}. "
+            "Choose another with --runs-dir or KPLUG_HOME."
+        ) from error
+    return RunDirectory(final)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _new_id(spec: RunSpec) -> str:
+    """Return an id that sorts by time and says what it is: `20261121-034555-vae-digits-1f3a`."""
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    words = "-".join(_slug(one.name) for one in (spec.model, spec.dataset))
+    return f"{moment}-{words}-{secrets.token_hex(2)}"
+
+
+def _slug(name: str) -> str:
+    bare = name.rpartition("/")[2]
+    return "".join(character if character.isascii() and character.isalnum() else "-" for character in bare).lower()[:40]
+
+
+def _missing_parents(root: Path) -> list[Path]:
+    return [folder for folder in (root, *root.parents) if not folder.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return

@@ -1,0 +1,92 @@
+"""Worker processes: started apart from the terminal, known by pid and creation time, asked to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from kplug.errors import RunStorageError
+from kplug.runs.directory import RunDirectory
+
+_WORKER = "kplug.training.worker"
+_CREATION_TOLERANCE = 1.0
+
+
+def start_worker(directory: RunDirectory, backend: str) -> None:
+    """Start the worker of a run in a session of its own, with its output in the run's log.
+
+    Args:
+        directory: The run's directory.
+        backend: What Keras is to compute with.
+
+    Raises:
+        RunStorageError: If the process cannot be started.
+    """
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONUNBUFFERED": "1",
+        # The worker must see the installed distributions that this process sees.
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+    }
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with directory.log.open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", _WORKER, str(directory.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise RunStorageError(
+            f"The worker of {directory.path} cannot be started: {error.strerror or error}."
+        ) from error
+
+
+def identity() -> dict[str, Any]:
+    """Return what identifies the current process later: host, pid and creation time."""
+    import psutil
+
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": process.pid, "process_created": process.create_time()}
+
+
+def is_alive(identified: Mapping[str, Any]) -> bool | None:
+    """Say whether an identified process still runs; `None` if it ran on another host.
+
+    A pid alone proves nothing, since the system reuses it: the creation time must match too.
+    """
+    if identified.get("host") != socket.gethostname():
+        return None
+    import psutil
+
+    try:
+        process = psutil.Process(identified["pid"])
+        same = abs(process.create_time() - identified["process_created"]) < _CREATION_TOLERANCE
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def request_stop(directory: RunDirectory, identified: Mapping[str, Any]) -> None:
+    """Ask a run's worker to stop at the next batch.
+
+    Raises:
+        RunStorageError: If neither the process nor the run's directory can be reached.
+    """
+    try:
+        directory.control.write_text("stop\n", encoding="utf-8")
+    except OSError as error:
+        raise RunStorageError(f"{directory.control} cannot be written: {error.strerror or error}.") from error
+    if is_alive(identified) and hasattr(os, "killpg"):
+        os.kill(int(identified["pid"]), signal.SIGTERM)

@@ -1,0 +1,175 @@
+"""Runs as a reader sees them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kplug.errors import RunNotFoundError, RunStorageError, SpecError
+from kplug.places import runs_root
+from kplug.runs.directory import RunDirectory
+from kplug.runs.process import is_alive, request_stop
+from kplug.runs.records import MetricRecord, RecordReader
+from kplug.runs.spec import RunSpec, read_spec_values, spec_from
+
+ENDED = frozenset({"completed", "stopped", "failed", "lost"})
+"""The states a run does not leave by itself."""
+
+_START_PATIENCE = 60.0
+_OTHER_HOST_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, read from its directory. What it says is as fresh as the call that asks.
+
+    Example:
+
+    ```python
+    run = kplug.runs.open("20261121-034555-vae-digits-1f3a")
+    run.state
+    [record.metrics["loss"] for record in run.metrics() if record.epoch_end]
+    ```
+    """
+
+    directory: RunDirectory
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.directory.id
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """What was asked.
+
+        Raises:
+            SpecError: If the file is damaged.
+        """
+        return spec_from(read_spec_values(self.directory.spec), str(self.directory.spec))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """State, process and progress, with `state` as it really is: `lost` if the process is gone without a word."""
+        try:
+            status = json.loads(self.directory.status.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            status = {"state": "lost", "error": "status.json is missing"}
+        except (OSError, ValueError) as error:
+            status = {"state": "lost", "error": f"status.json cannot be read: {error}"}
+        if not isinstance(status, dict):
+            status = {"state": "lost", "error": "status.json does not hold an object"}
+        status.setdefault("state", "lost")
+        if status["state"] not in ENDED and _is_lost(status):
+            status["state"] = "lost"
+        return status
+
+    @property
+    def state(self) -> str:
+        """`starting`, `running`, `stopping`, `completed`, `stopped`, `failed` or `lost`."""
+        return str(self.status["state"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is in a state that it does not leave by itself."""
+        return self.state in ENDED
+
+    def metrics(self) -> list[MetricRecord]:
+        """Return all metric records, oldest first."""
+        return RecordReader(self.directory.metrics).read_metrics()
+
+    def last_metrics(self) -> dict[str, float]:
+        """Return the metrics of the last whole epoch; empty before its end."""
+        for record in reversed(self.metrics()):
+            if record.epoch_end:
+                return dict(record.metrics)
+        return {}
+
+    def log(self) -> str:
+        """Return everything the worker printed."""
+        try:
+            return self.directory.log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def artifacts(self) -> list[Path]:
+        """Return the files the run left for people, by name."""
+        folder = self.directory.artifacts
+        return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+
+    def stop(self) -> None:
+        """Ask the worker to stop at the next batch; what it has learned is kept."""
+        request_stop(self.directory, self.status)
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """Return all runs, newest first.
+
+    Args:
+        root: The directory that holds the runs; the usual one by default (`kplug doctor` says which).
+
+    Raises:
+        RunStorageError: If the directory exists and cannot be read.
+    """
+    return list(_scan(runs_root(root)))
+
+
+def open_run(key: str, root: Path | None = None) -> Run:
+    """Return the run that a person means.
+
+    Args:
+        key: A run's id, the beginning of one, or a run's name.
+        root: The directory that holds the runs; the usual one by default.
+
+    Raises:
+        RunNotFoundError: If there is no such run, or several are meant.
+    """
+    runs = list_runs(root)
+    matches = (
+        [run for run in runs if run.id == key]
+        or [run for run in runs if _name_of(run) == key]
+        or [run for run in runs if key and run.id.startswith(key)]
+    )
+    if not matches:
+        raise RunNotFoundError(f"There is no run {key!r} in {runs_root(root)}. `kplug runs list` shows them.")
+    if len(matches) > 1:
+        ids = ", ".join(run.id for run in matches[:5])
+        raise RunNotFoundError(f"{key!r} could mean {len(matches)} runs: {ids}{', …' if len(matches) > 5 else ''}.")
+    return matches[0]
+
+
+def _scan(root: Path) -> Iterator[Run]:
+    try:
+        names = sorted((path.name for path in root.iterdir() if not path.name.startswith(".")), reverse=True)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunStorageError(
+            f"The runs directory {root} cannot be read: {error.strerror or error}. "
+            "Choose another with --runs-dir or KPLUG_HOME."
+        ) from error
+    for name in names:
+        directory = RunDirectory(root / name)
+        if directory.spec.exists():
+            yield Run(directory)
+
+
+def _name_of(run: Run) -> str | None:
+    try:
+        return run.spec.name
+    except SpecError:
+        return None
+
+
+def _is_lost(status: dict[str, Any]) -> bool:
+    if "pid" not in status:
+        return time.time() - float(status.get("created", 0)) > _START_PATIENCE
+    alive = is_alive(status)
+    if alive is None:
+        return time.time() - float(status.get("heartbeat", 0)) > _OTHER_HOST_PATIENCE
+    return not alive

@@ -1,0 +1,115 @@
+"""The run spec: everything that was asked for, checked before anything starts."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from kplug.errors import SpecError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ComponentSpec(_Strict):
+    """A component and the hyper-parameters that were set; the others keep their defaults.
+
+    Where it is written by hand, a bare name stands for a component with nothing set.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    parameters: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bare_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class RunSpec(_Strict):
+    """What a run was asked to do.
+
+    Attributes:
+        model: The model.
+        dataset: The data set.
+        loss: The loss, where the model's own is not wanted.
+        optimizer: The optimizer, where the model's own is not wanted.
+        metrics: Metrics besides those that the model brings.
+        epochs: How many times the training data are gone through.
+        batch_size: Samples per optimizer step.
+        seed: Seed of every random number the run draws.
+        backend: What Keras computes with.
+        name: What a person calls the run.
+    """
+
+    model: ComponentSpec
+    dataset: ComponentSpec
+    loss: ComponentSpec | None = None
+    optimizer: ComponentSpec | None = None
+    metrics: list[ComponentSpec] = []
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    name: Annotated[str, Field(max_length=200)] | None = None
+
+
+def spec_from(values: dict[str, Any], source: str = "the run spec") -> RunSpec:
+    """Check values and make them a run spec.
+
+    Args:
+        values: What was given, as JSON or TOML holds it.
+        source: Where it comes from, for messages.
+
+    Raises:
+        SpecError: If a field is missing, unknown, or has a value it cannot take; every problem has its own line.
+    """
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        raise SpecError("\n".join(_problem(source, problem) for problem in error.errors())) from None
+
+
+def read_spec_values(path: Path) -> dict[str, Any]:
+    """Read a spec file without checking what it says.
+
+    Args:
+        path: A `.toml` or `.json` file; a run's own `spec.json` will do.
+
+    Raises:
+        SpecError: If the file cannot be read or is not what its name says.
+    """
+    if path.suffix not in {".toml", ".json"}:
+        raise SpecError(f"{path}: a run spec must be a .toml or a .json file.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except FileNotFoundError:
+        raise SpecError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
+    if not isinstance(values, dict):
+        raise SpecError(f"{path} must hold a table of fields (model, dataset, …), not {type(values).__name__}.")
+    return values
+
+
+def _problem(source: str, problem: Any) -> str:
+    # A union's members ("bool", "str", …) are pydantic's own words, not places in the file.
+    where = ".".join(str(part) for part in problem["loc"] if part not in {"parameters"}) or "it"
+    if problem["type"] == "missing":
+        return f"{source}: {where} is missing."
+    if problem["type"] == "extra_forbidden":
+        return f"{source}: {where} is unknown. Known fields: {', '.join(RunSpec.model_fields)}."
+    given = repr(problem.get("input"))
+    given = given if len(given) <= 80 else f"{given[:77]}..."
+    message = problem["msg"].removeprefix("Input ")
+    return f"{source}: {where} = {given}: {message}."

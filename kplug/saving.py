@@ -1,0 +1,105 @@
+"""Loading saved models whose parts come from kplug and its plugins."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kplug.catalog.component import Component
+from kplug.catalog.discovery import components
+from kplug.catalog.loading import load
+from kplug.errors import SavedModelError
+
+
+def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A002 - Keras' own name for it
+    """Load a model saved as `.keras`, with the parts of kplug and of installed plugins that it uses.
+
+    Keras itself finds a custom class only if something has imported it before. This function reads the names in the
+    file's `config.json`, imports the plugins that own them, and then loads the model in Keras' safe mode. A plugin
+    is imported because it is installed and owns a namespace, never because a file names a module.
+
+    Args:
+        path: A `.keras` file.
+        compile: Whether to compile the model as it was compiled when it was saved.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        SavedModelError: If the file is missing or is no `.keras` file, or needs a plugin that is not installed; the
+            message names what is needed.
+        BrokenComponentError: If the plugin that is needed cannot be imported.
+
+    Example:
+
+    ```python
+    vae = kplug.load_model("artifacts/model.keras")
+    images = vae.generate(16)
+    ```
+    """
+    names = sorted(set(_registered_names(_read_config(Path(path)))))
+    import keras
+
+    unknown = [name for name in names if keras.saving.get_registered_object(name) is None]
+    for component in _owners(unknown, Path(path)):
+        load(component)
+    _insist_registered(unknown, Path(path))
+    return keras.saving.load_model(path, compile=compile, safe_mode=True)
+
+
+def _read_config(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except FileNotFoundError:
+        raise SavedModelError(f"There is no file {path}.") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise SavedModelError(
+            f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
+            "Save it with `model.save('name.keras')`."
+        ) from error
+
+
+def _registered_names(config: Any) -> Iterator[str]:
+    if isinstance(config, dict):
+        name = config.get("registered_name")
+        if isinstance(name, str) and ">" in name:
+            yield name
+        config = config.values()
+    elif not isinstance(config, list):
+        return
+    for part in config:
+        yield from _registered_names(part)
+
+
+def _owners(names: Iterable[str], path: Path) -> list[Component]:
+    """Return the components to import so that the names become known, fewest first."""
+    found: list[Component] = []
+    for name in names:
+        namespace, _, attribute = name.partition(">")
+        owned = [one for one in components() if one.namespace == namespace and one.fault is None]
+        if not owned:
+            raise SavedModelError(
+                f"{path} needs {namespace}/{attribute}, and no installed plugin has the namespace {namespace!r}. "
+                f"Install the plugin, or import what defines {name!r} before loading."
+            )
+        exact = [one for one in owned if one.target.rpartition(":")[2] == attribute]
+        found.extend(exact or [one for one in owned if one.kind != "optimizer"])
+    return list(dict.fromkeys(found))
+
+
+def _insist_registered(names: Iterable[str], path: Path) -> None:
+    import keras
+
+    for name in names:
+        if keras.saving.get_registered_object(name) is None:
+            namespace, _, attribute = name.partition(">")
+            owner = next(one for one in components() if one.namespace == namespace)
+            raise SavedModelError(
+                f"{path} needs {namespace}/{attribute}, which {owner.distribution} {owner.version} does not have. "
+                "Install the version that the model was saved with."
+            )

@@ -1,0 +1,1 @@
+"""The worker: from a run spec to a trained model, its records and its artifacts."""

@@ -1,0 +1,111 @@
+"""From a run spec to a data set and a compiled model, through the catalog alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kplug.catalog.facts import Facts, facts_of
+from kplug.catalog.loading import load
+from kplug.catalog.resolution import resolve
+from kplug.errors import DataError, IncompatibleComponentsError, ParameterError, UnknownComponentError
+from kplug.runs.spec import ComponentSpec, RunSpec
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a run trains, and with what.
+
+    Attributes:
+        model: The model, not compiled yet.
+        dataset: What the data set component returned: `train`, `validation`, `test` and `info`.
+        compile_arguments: Optimizer, loss and metrics, for `model.compile`.
+    """
+
+    model: keras.Model
+    dataset: Any
+    compile_arguments: dict[str, Any]
+
+
+def assemble(spec: RunSpec) -> Assembly:
+    """Load the data, build the model, and make what it is compiled with.
+
+    Raises:
+        DataError: If the data set component does not return splits.
+        IncompatibleComponentsError: If the model component does not return a Keras model.
+        ParameterError: If a component refuses its parameters.
+    """
+    dataset = _built("dataset", spec.dataset)
+    if getattr(dataset, "train", None) is None:
+        raise DataError(f"data set {spec.dataset.name} returned no training data: {type(dataset).__name__}")
+    model, facts = _model(spec.model, getattr(dataset, "info", {}))
+    optimizer = spec.optimizer or ComponentSpec(name="adam")
+    return Assembly(
+        model,
+        dataset,
+        {
+            "optimizer": _built("optimizer", optimizer),
+            "loss": _loss(spec.loss, facts),
+            "metrics": _metrics(spec.metrics, facts),
+        },
+    )
+
+
+def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, Facts]:
+    factory = load(resolve(spec.name, "model"))
+    filled = {name: info[name] for name in inspect.signature(factory).parameters if name in info}
+    model = _called("model", spec, factory, {**filled, **spec.parameters})
+    if not isinstance(model, keras.Model):
+        raise IncompatibleComponentsError(
+            f"model {spec.name} returned {type(model).__name__}, which is not a keras.Model"
+        )
+    return model, facts_of(factory)
+
+
+def _built(kind: str, spec: ComponentSpec) -> Any:
+    return _called(kind, spec, load(resolve(spec.name, kind)), spec.parameters)
+
+
+def _called(kind: str, spec: ComponentSpec, factory: Any, parameters: Mapping[str, Any]) -> Any:
+    try:
+        return factory(**parameters)
+    except (TypeError, ValueError) as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
+        raise ParameterError(f"{kind} {spec.name} refuses its parameters ({given}): {error}") from error
+
+
+def _loss(spec: ComponentSpec | None, facts: Facts) -> Any:
+    if facts.own_loss:
+        return None
+    return facts.loss and _by_name("loss", facts.loss) if spec is None else _loss_of(spec)
+
+
+def _loss_of(spec: ComponentSpec) -> Any:
+    loss = load(resolve(spec.name, "loss"))
+    if inspect.isclass(loss):
+        return _called("loss", spec, loss, spec.parameters)
+    if not spec.parameters:
+        return loss
+
+    def with_parameters(y_true: Any, y_pred: Any) -> Any:
+        return loss(y_true, y_pred, **spec.parameters)
+
+    with_parameters.__name__ = loss.__name__
+    return with_parameters
+
+
+def _metrics(specs: list[ComponentSpec], facts: Facts) -> list[Any]:
+    chosen = [_built("metric", spec) for spec in specs]
+    return chosen + [_by_name("metric", name) for name in facts.metrics]
+
+
+def _by_name(kind: str, name: str) -> Any:
+    """Return a default that a model names: a component, or else what Keras calls so."""
+    try:
+        return _built(kind, ComponentSpec(name=name))
+    except UnknownComponentError:
+        return name

@@ -1,0 +1,76 @@
+"""The callback through which a fit tells its run what happens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kplug.runs.records import MetricRecord, RecordWriter
+from kplug.training.status import StatusWriter
+
+_STEP_RECORD_SECONDS = 0.1
+
+
+class Recorder(keras.callbacks.Callback):
+    """Records metrics by step (ten a second at most) and by epoch, keeps the status, and stops when asked to.
+
+    Args:
+        writer: Where metric records go.
+        status: The run's status.
+    """
+
+    def __init__(self, writer: RecordWriter, status: StatusWriter) -> None:
+        super().__init__()
+        self._writer = writer
+        self._status = status
+        self._epoch = 0
+        self._epoch_first_step = 0
+        self._step = 0
+        self._next_record = 0.0
+        self.stopped_early = False
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._status.update(
+            state="running",
+            epochs=self.params.get("epochs"),
+            steps_per_epoch=self.params.get("steps"),
+            epoch=0,
+            step=0,
+            first_batch=None,
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        self._epoch_first_step = self._step
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._step = self._epoch_first_step + batch + 1
+        self._status.progress(epoch=self._epoch, step=self._step)
+        if self._status.stop_requested.is_set():
+            self.stopped_early = True
+            self.model.stop_training = True
+        now = time.time()
+        if now >= self._next_record:
+            self._next_record = now + _STEP_RECORD_SECONDS
+            self._record(logs or {}, now, epoch_end=False)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        logs = logs or {}
+        steps = self.params.get("steps")
+        if self.stopped_early and steps is not None and self._step - self._epoch_first_step < steps:
+            return
+        self._record(logs, time.time(), epoch_end=True)
+        self._status.progress(epoch=epoch + 1)
+        shown = "  ".join(f"{name} {float(value):.6g}" for name, value in logs.items())
+        print(f"epoch {epoch + 1}/{self.params.get('epochs')}  {shown}", flush=True)
+        if not all(math.isfinite(value) for value in logs.values()):
+            names = ", ".join(name for name, value in logs.items() if not math.isfinite(value))
+            print(f"warning: {names} is not finite at the end of epoch {epoch + 1}", flush=True)
+
+    def _record(self, logs: Mapping[str, Any], now: float, *, epoch_end: bool) -> None:
+        metrics = {name: float(value) for name, value in logs.items()}
+        self._writer.write_metrics(MetricRecord(self._step, self._epoch, now, metrics, epoch_end))
