@@ -131,6 +131,6 @@ def _siblings(distribution: str) -> tuple[Component, ...]:
 
 
 def _from_record(component: Component, record: dict[str, Any]) -> Description:
-    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
     facts["parameters"] = tuple(Parameter(**parameter) for parameter in record.get("parameters", ()))
     return Description(component, **facts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kplug.errors import ParameterError
@@ -43,15 +43,6 @@ class Parameter:
         return "a Python object" if self.schema is None else schema_in_words(self.schema)
 
 
-@dataclass
-class _Problems:
-    lines: list[str] = field(default_factory=list)
-
-    def raise_if_any(self) -> None:
-        if self.lines:
-            raise ParameterError("\n".join(self.lines))
-
-
 def check_parameters(
     owner: str, section: str, parameters: Iterable[Parameter], values: Mapping[str, JSON]
 ) -> dict[str, JSON]:
@@ -70,21 +61,22 @@ def check_parameters(
         ParameterError: If a name is unknown or a value does not fit. Every problem has its own line.
     """
     by_name = {parameter.name: parameter for parameter in parameters}
-    problems = _Problems()
+    problems: list[str] = []
     checked: dict[str, JSON] = {}
     for name, value in values.items():
         parameter = by_name.get(name)
         if parameter is None:
-            problems.lines.append(_unknown_parameter(owner, section, name, list(by_name)))
+            problems.append(_unknown_parameter(owner, section, name, list(by_name)))
         elif parameter.schema is None:
-            problems.lines.append(f"{section}.{name} of {owner} takes a Python object; set it from Python code.")
+            problems.append(f"{section}.{name} of {owner} takes a Python object; set it from Python code.")
         elif not fits(value, parameter.schema):
-            problems.lines.append(
+            problems.append(
                 f"{section}.{name} = {_shown(value)} is not possible for {owner}: expected {parameter.type}."
             )
         else:
             checked[name] = _whole(value) if _takes_integers_only(parameter.schema) else value
-    problems.raise_if_any()
+    if problems:
+        raise ParameterError("\n".join(problems))
     return checked
 
 
@@ -118,16 +110,17 @@ def schema_in_words(schema: Schema) -> str:
     return _Words(schema.get("$defs", {})).of(schema)
 
 
-class _Words:
-    _SIMPLE = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "null": "null"}
-    _LIMITS = (
-        ("exclusiveMinimum", ">"),
-        ("minimum", ">="),
-        ("exclusiveMaximum", "<"),
-        ("maximum", "<="),
-        ("multipleOf", "a multiple of"),
-    )
+_SIMPLE_TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "null": "null"}
+_LIMITS = (
+    ("exclusiveMinimum", ">"),
+    ("minimum", ">="),
+    ("exclusiveMaximum", "<"),
+    ("maximum", "<="),
+    ("multipleOf", "a multiple of"),
+)
 
+
+class _Words:
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
 
@@ -152,8 +145,8 @@ class _Words:
             return f"object of {self.of(values)}" if isinstance(values, dict) and values else "object"
         if kind is None:
             return "any JSON value"
-        limits = [f"{sign} {schema[key]:g}" for key, sign in self._LIMITS if key in schema]
-        words = self._SIMPLE.get(kind, str(kind))
+        limits = [f"{sign} {schema[key]:g}" for key, sign in _LIMITS if key in schema]
+        words = _SIMPLE_TYPES.get(kind, str(kind))
         return f"{words} {' and '.join(limits)}" if limits else words
 
     def _of_array(self, schema: Schema) -> str:

@@ -10,9 +10,11 @@ import typer
 
 from kplug import __version__
 from kplug.cli import catalog, doctor, runs, train
+from kplug.cli.quick import QuickGroup
 from kplug.errors import KplugError
 
 app = typer.Typer(
+    cls=QuickGroup,
     name="kplug",
     help="Keras parts that Keras lacks, plugins that add more, and runs that outlive the terminal.",
     no_args_is_help=True,

@@ -1,29 +1,46 @@
-"""A Typer command that starts quickly.
+"""Typer commands that start quickly.
 
-Typer coerces every value with pydantic, whose import takes longer than all that `kplug list` does. Text needs no
-coercion, so text parameters get Typer's own pass-through instead.
+Typer coerces every value with pydantic, whose import takes longer than all that `kplug list` does. Text and flags need
+no coercion, so these parameters get Typer's own pass-through instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 try:
     from typer._coercion import PassThroughRuntimeParam
 except ImportError:  # another Typer: the commands work as well, only slower
     PassThroughRuntimeParam = None  # type: ignore[assignment,misc]
 
+_PLAIN = (str, bool)
+
 
 class QuickCommand(TyperCommand):
-    """A command whose plain text parameters are taken as they are typed."""
+    """A command whose text parameters and flags are taken as they are."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for parameter in self.params:
-            descriptor = getattr(parameter, "type_descriptor", None)
-            if PassThroughRuntimeParam is not None and getattr(descriptor, "annotation", None) is str:
-                parameter._runtime_param = PassThroughRuntimeParam(  # type: ignore[attr-defined]
-                    parameter_info=descriptor.parameter_info, annotation=str
-                )
+    def get_params(self, ctx: Any) -> list:
+        """Return the parameters, help among them."""
+        return _taken_as_they_are(super().get_params(ctx))
+
+
+class QuickGroup(TyperGroup):
+    """A group of commands with parameters like those of `QuickCommand`."""
+
+    def get_params(self, ctx: Any) -> list:
+        """Return the parameters, help among them."""
+        return _taken_as_they_are(super().get_params(ctx))
+
+
+def _taken_as_they_are(parameters: Iterable[Any]) -> list:
+    parameters = list(parameters)
+    for parameter in parameters:
+        descriptor = getattr(parameter, "type_descriptor", None)
+        if PassThroughRuntimeParam is not None and descriptor is not None and descriptor.annotation in _PLAIN:
+            parameter._runtime_param = PassThroughRuntimeParam(
+                parameter_info=descriptor.parameter_info, annotation=descriptor.annotation
+            )
+    return parameters

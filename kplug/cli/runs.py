@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kplug.cli.output import print_fields, print_json, print_table, safe_text
-from kplug.cli.quick import QuickCommand
+from kplug.cli.quick import QuickCommand, QuickGroup
 from kplug.errors import SpecError
 
 if TYPE_CHECKING:
     from kplug.runs import Run
 
-app = typer.Typer(help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(cls=QuickGroup, help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
 
 RunsDir = Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")]
 Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or its name.")]
@@ -114,16 +114,15 @@ def _root(runs_dir: str | None) -> Path | None:
 def _summary(run: Run) -> dict[str, Any]:
     status = run.status
     try:
-        spec = run.spec
-        name, model, dataset = spec.name, spec.model.name, spec.dataset.name
+        spec: Any = run.spec
     except SpecError:
-        name = model = dataset = None
+        spec = None
     return {
         "id": run.id,
-        "name": name,
+        "name": spec and spec.name,
         "state": status["state"],
-        "model": model,
-        "dataset": dataset,
+        "model": spec and spec.model.name,
+        "dataset": spec and spec.dataset.name,
         "epoch": status.get("epoch"),
         "epochs": status.get("epochs"),
         "created": status.get("created"),

@@ -64,8 +64,7 @@ def convolutional_decoder(
     hidden = layers.Reshape((low_height, low_width, first))(hidden)
     for count in reversed(filters):
         hidden = layers.Conv2DTranspose(count, _KERNEL, strides=_STRIDE, padding="same", activation="relu")(hidden)
-    # At stride 1 a transposed convolution is a convolution.
-    outputs = layers.Conv2D(channels, _KERNEL, padding="same")(hidden)
+    outputs = layers.Conv2DTranspose(channels, _KERNEL, padding="same")(hidden)
     excess = (low_height * scale - height, low_width * scale - width)
     if any(excess):
         outputs = layers.Cropping2D(((0, excess[0]), (0, excess[1])))(outputs)

@@ -116,13 +116,13 @@ class VAE(keras.Model):
         self.likelihood = likelihood
         self.scale = scale
         self.beta = beta
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder: Any = encoder
+        self.decoder: Any = decoder
         self.seed = seed
         self._own_encoder = encoder is not None
         self._own_decoder = decoder is not None
-        self.mean_head: keras.layers.Layer | None = None
-        self.log_var_head: keras.layers.Layer | None = None
+        self.mean_head: Any = None
+        self.log_var_head: Any = None
         self.sampling = Sampling(seed=seed, dtype=self.dtype_policy, name="sampling")
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_tracker = keras.metrics.Mean(name="kl_loss")
@@ -225,10 +225,15 @@ class VAE(keras.Model):
         Raises:
             ValueError: If `x` is an array with values that the likelihood cannot have.
         """
-        self._check_data(x)
+        self.check_data(x)
         return super().fit(x, *args, **kwargs)
 
-    def _check_data(self, x: Any) -> None:
+    def check_data(self, x: Any) -> None:
+        """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
+
+        Raises:
+            ValueError: If the array holds NaN, or values outside 0 to 1 with the Bernoulli likelihood.
+        """
         if not isinstance(x, np.ndarray) or x.size == 0:
             return
         low, high = x.min(), x.max()

@@ -54,7 +54,7 @@ def _is_image(x: np.ndarray) -> bool:
 
 
 def _tiles(images: np.ndarray, columns: int) -> np.ndarray:
-    """Lay images of shape `(n, height, width[, channels])` out as one picture, with a thin white border between them."""
+    """Lay images of shape `(n, height, width[, channels])` out as one picture, with thin white lines between."""
     if images.ndim == 3:
         images = images[..., np.newaxis]
     n, height, width, channels = images.shape

@@ -55,6 +55,25 @@ def assemble(spec: RunSpec) -> Assembly:
     )
 
 
+def prepare(model: keras.Model, arrays: tuple) -> None:
+    """Let the model look at the training arrays, and build it for their shape, before anything is trained.
+
+    A model that can use some data only says so in a method `check_data(x)` that raises `ValueError`.
+
+    Raises:
+        DataError: If the model refuses the data, or cannot be built for their shape.
+    """
+    x = arrays[0]
+    check = getattr(model, "check_data", None)
+    try:
+        if check is not None:
+            check(x)
+        if not model.built:
+            model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), x))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"The data set does not fit model {model.name}: {error}") from error
+
+
 def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, Facts]:
     factory = load(resolve(spec.name, "model"))
     filled = {name: info[name] for name in inspect.signature(factory).parameters if name in info}

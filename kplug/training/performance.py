@@ -1,26 +1,193 @@
-"""What the worker chooses for speed: threads, steps per execution, pipeline, compilation."""
+"""What the worker chooses for speed, on any model: threads, steps per execution, data pipeline, fused optimizer.
+
+Every choice follows from the model, the data and the machine by rule, without timing anything, so that two runs of
+one spec on one machine choose alike. The choices are recorded with the run.
+"""
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import joblib
+
+EXECUTION_SECONDS = 0.2
+"""How long one execution of several steps should take at most: a run can stop between executions only."""
+
+_MOST_STEPS = 32
+_CPU_FLOPS_PER_CORE = 50e9
+_GPU_FLOPS = 10e12
+_BACKWARD_FACTOR = 3
+_INTER_OP_THREADS = 2
 
 
 @dataclass(frozen=True)
 class Execution:
-    steps_per_execution: int = 1
-    jit_compile: bool | str = "auto"
+    """How a run is executed.
+
+    Attributes:
+        device: `"cpu"` or `"gpu"`.
+        intra_op_threads: Threads that one operation may use; 0 leaves it to the backend.
+        inter_op_threads: Operations that may run at once; 0 leaves it to the backend.
+        steps_per_execution: Optimizer steps between two returns to Python.
+        pipeline: `"tensor"` (in-memory arrays gathered by shuffled index inside TensorFlow), `"array"` (the same in
+            NumPy), or `"fit"` (the data are no arrays and are given to `fit` as they are).
+        fused_adam: Whether Adam's update is one kernel per variable instead of a dozen.
+        jit_compile: What `compile` was told.
+    """
+
+    device: str
+    intra_op_threads: int
+    inter_op_threads: int
+    steps_per_execution: int
+    pipeline: str
+    fused_adam: bool
+    jit_compile: bool | str
 
     def as_json(self) -> dict[str, Any]:
+        """Return the choices as JSON can hold them."""
         return asdict(self)
 
     def in_words(self) -> str:
+        """Return the choices in one line."""
         return ", ".join(f"{name} {value}" for name, value in self.as_json().items())
 
 
-def choose_threads(backend: str) -> None:
-    return None
+@dataclass(frozen=True)
+class Machine:
+    """Where the run computes, as set up by `set_up_backend`."""
+
+    device: str
+    cores: int
+    intra_op_threads: int
+    inter_op_threads: int
 
 
-def choose_execution(model: Any, dataset: Any, batch_size: int, threads: Any) -> Execution:
-    return Execution()
+def set_up_backend(backend: str) -> Machine:
+    """Set the backend's threads for this machine; must run before Keras is imported.
+
+    The number of cores respects CPU affinity and container limits, which the backends do not. Threads that a person
+    has set through `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS` or `OMP_NUM_THREADS` are left alone.
+    """
+    cores = joblib.cpu_count()
+    if backend == "tensorflow":
+        return _set_up_tensorflow(cores)
+    if backend == "torch":
+        import torch
+
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(cores)
+        return Machine("gpu" if torch.cuda.is_available() else "cpu", cores, torch.get_num_threads(), 0)
+    import jax
+
+    return Machine("cpu" if jax.default_backend() == "cpu" else "gpu", cores, 0, 0)
+
+
+def _set_up_tensorflow(cores: int) -> Machine:
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    if "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        threading.set_intra_op_parallelism_threads(cores)
+    # With a GPU, these threads launch kernels; TensorFlow's own number is right there.
+    if "TF_NUM_INTEROP_THREADS" not in os.environ and not gpu:
+        threading.set_inter_op_parallelism_threads(_INTER_OP_THREADS)
+    return Machine(
+        "gpu" if gpu else "cpu",
+        cores,
+        threading.get_intra_op_parallelism_threads(),
+        threading.get_inter_op_parallelism_threads(),
+    )
+
+
+def choose_execution(
+    backend: str, machine: Machine, model: Any, optimizer: Any, arrays: Any, batch_size: int
+) -> Execution:
+    """Choose how to execute a run.
+
+    Args:
+        backend: What Keras computes with.
+        machine: What `set_up_backend` returned.
+        model: The model; built, if its cost is to be estimated well.
+        optimizer: What the model is compiled with.
+        arrays: The training arrays, or `None` if the data are something else.
+        batch_size: Samples per step.
+    """
+    tensorflow = backend == "tensorflow"
+    pipeline = "fit"
+    if arrays is not None:
+        pipeline = "tensor" if tensorflow and _fits_twice(arrays) else "array"
+    steps = 1
+    if tensorflow and pipeline == "tensor":
+        steps = _steps_per_execution(model, machine, math.ceil(len(_first(arrays)) / batch_size), batch_size)
+    return Execution(
+        device=machine.device,
+        intra_op_threads=machine.intra_op_threads,
+        inter_op_threads=machine.inter_op_threads,
+        steps_per_execution=steps,
+        pipeline=pipeline,
+        fused_adam=tensorflow and machine.device == "cpu" and _is_plain_adam(optimizer),
+        jit_compile="auto",
+    )
+
+
+def _steps_per_execution(model: Any, machine: Machine, steps_per_epoch: int, batch_size: int) -> int:
+    flops_per_second = _GPU_FLOPS if machine.device == "gpu" else _CPU_FLOPS_PER_CORE * machine.cores
+    step_seconds = _BACKWARD_FACTOR * batch_size * forward_flops(model) / flops_per_second
+    most = max(1, min(_MOST_STEPS, steps_per_epoch, int(EXECUTION_SECONDS / max(step_seconds, 1e-9))))
+    # As few executions as `most` allows, all of nearly the same length.
+    return math.ceil(steps_per_epoch / math.ceil(steps_per_epoch / most))
+
+
+def forward_flops(model: Any) -> float:
+    """Estimate the floating-point operations of one sample's forward pass, from the kernels of the built layers."""
+    return sum(_layer_flops(layer) for layer in _layers(model))
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    yield model
+    for layer in getattr(model, "layers", ()):
+        yield from _layers(layer)
+
+
+def _layer_flops(layer: Any) -> float:
+    kernel = getattr(layer, "kernel", None)
+    if kernel is None or getattr(layer, "layers", None):
+        return 0.0
+    # A convolution uses its kernel once per position: of its output, or, transposed, of its input.
+    tensor = "input" if "Transpose" in type(layer).__name__ else "output"
+    try:
+        shape = getattr(layer, tensor).shape[1:-1]
+    except (AttributeError, ValueError):
+        shape = ()
+    positions = math.prod(side or 1 for side in shape)
+    return 2.0 * math.prod(kernel.shape) * positions
+
+
+def _fits_twice(arrays: Any) -> bool:
+    """Say whether a second copy of the arrays would take no more than a quarter of the free memory."""
+    import psutil
+
+    return _bytes(arrays) <= psutil.virtual_memory().available / 4
+
+
+def _bytes(arrays: Any) -> int:
+    import keras
+
+    return sum(array.nbytes for array in keras.tree.flatten(arrays))
+
+
+def _first(arrays: Any) -> Any:
+    import keras
+
+    return keras.tree.flatten(arrays)[0]
+
+
+def _is_plain_adam(optimizer: Any) -> bool:
+    import keras
+
+    return type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad

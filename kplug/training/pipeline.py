@@ -1,3 +1,141 @@
-def fit_arguments(dataset, batch_size, seed, execution):
-    x, y = dataset.train
-    return {"x": x, "y": y, "batch_size": batch_size, "validation_data": dataset.validation}
+"""In-memory training data, drawn by shuffled index: the order of every epoch follows from the seed alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from kplug.errors import DataError
+
+
+class EpochOrder(keras.callbacks.Callback):
+    """Sets the order of the samples at the beginning of each epoch.
+
+    The order depends on the seed and on the epoch's number, and on nothing else, so that any epoch can be gone
+    through again.
+
+    Args:
+        size: Number of samples.
+        seed: The run's seed.
+        use: Takes the order, an int32 array of shape `(size,)`.
+    """
+
+    def __init__(self, size: int, seed: int, use: Callable[[np.ndarray], None]) -> None:
+        super().__init__()
+        self._size = size
+        self._seed = seed
+        self._use = use
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._use(epoch_order(self._size, self._seed, epoch))
+
+
+def epoch_order(size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order in which an epoch goes through the samples."""
+    return np.random.default_rng((seed, epoch)).permutation(size).astype("int32")
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches gathered from NumPy arrays, for the backends that have no pipeline of their own."""
+
+    def __init__(self, arrays: Any, batch_size: int) -> None:
+        super().__init__()
+        self._arrays = arrays
+        self._batch_size = batch_size
+        self._size = _size(arrays)
+        self.order = np.arange(self._size, dtype="int32")
+
+    def __len__(self) -> int:
+        return math.ceil(self._size / self._batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        chosen = self.order[index * self._batch_size : (index + 1) * self._batch_size]
+        return tree.map_structure(lambda array: array[chosen], self._arrays)
+
+    def use_order(self, order: np.ndarray) -> None:
+        """Go through the samples in this order from now on."""
+        self.order = order
+
+
+def training_arrays(train: Any) -> Any:
+    """Return a training split as a tuple of arrays that `fit` would batch itself, or `None` if it is something else.
+
+    Floating-point arrays become `keras.config.floatx()`.
+
+    Raises:
+        DataError: If the split has no samples, or holds NaN.
+    """
+    if not isinstance(train, tuple):
+        return None
+    parts = tuple(part for part in train if part is not None)
+    leaves = tree.flatten(parts)
+    if not leaves or not all(isinstance(leaf, np.ndarray) and leaf.ndim >= 1 for leaf in leaves):
+        return None
+    if len(leaves[0]) == 0:
+        raise DataError("The training split is empty.")
+    for leaf in leaves:
+        if leaf.dtype.kind == "f" and np.isnan(np.sum(leaf)):
+            bad = int(np.flatnonzero(np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1))[0])
+            raise DataError(f"The training data contain NaN, first in sample {bad}. Remove or fill such values.")
+    return tree.map_structure(_as_floatx, parts)
+
+
+def tensor_batches(arrays: Any, batch_size: int) -> tuple[Any, Callable[[np.ndarray], None]]:
+    """Return a `tf.data.Dataset` of batches gathered inside TensorFlow, and what sets its order.
+
+    Args:
+        arrays: Arrays of one length, in a tuple.
+        batch_size: Samples per batch; the last batch of an epoch may be smaller.
+    """
+    import tensorflow as tf
+
+    size = _size(arrays)
+    with tf.device("CPU:0"):
+        tensors = tree.map_structure(tf.constant, arrays)
+        order = tf.Variable(tf.range(size, dtype=tf.int32), trainable=False)
+
+    def batch(index: Any) -> Any:
+        start = index * batch_size
+        chosen = order[start : tf.minimum(start + batch_size, size)]
+        return tree.map_structure(lambda tensor: tf.gather(tensor, chosen), tensors)
+
+    batches = tf.data.Dataset.range(math.ceil(size / batch_size), output_type=tf.int32).map(batch)
+    return batches.prefetch(2), order.assign
+
+
+def fit_arguments(dataset: Any, arrays: Any, pipeline: str, batch_size: int, seed: int) -> tuple[dict[str, Any], list]:
+    """Return what `fit` is given for the data, and the callbacks that the data need.
+
+    Args:
+        dataset: What the data set component returned.
+        arrays: Its training arrays, or `None`.
+        pipeline: `"tensor"`, `"array"` or `"fit"`, as `choose_execution` says.
+        batch_size: Samples per batch.
+        seed: The run's seed.
+    """
+    validation = {"validation_data": dataset.validation}
+    if isinstance(dataset.validation, tuple):
+        validation["validation_batch_size"] = batch_size
+    if pipeline == "tensor":
+        batches, use_order = tensor_batches(arrays, batch_size)
+        return {"x": batches, **validation}, [EpochOrder(_size(arrays), seed, use_order)]
+    if pipeline == "array":
+        array_batches = ArrayBatches(arrays, batch_size)
+        return {"x": array_batches, **validation}, [EpochOrder(_size(arrays), seed, array_batches.use_order)]
+    if isinstance(dataset.train, tuple):
+        named = dict(zip(("x", "y", "sample_weight"), dataset.train, strict=False))
+        return {**named, "batch_size": batch_size, **validation}, []
+    return {"x": dataset.train, **validation}, []
+
+
+def _size(arrays: Any) -> int:
+    return len(tree.flatten(arrays)[0])
+
+
+def _as_floatx(array: np.ndarray) -> np.ndarray:
+    return array.astype(keras.config.floatx(), copy=False) if array.dtype.kind == "f" else array

@@ -29,29 +29,31 @@ class Recorder(keras.callbacks.Callback):
         self._status = status
         self._epoch = 0
         self._epoch_first_step = 0
-        self._step = 0
         self._next_record = 0.0
-        self.stopped_early = False
+        self._begun = False
+        self.step = 0
+        self.completed = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._status.update(
-            state="running",
-            epochs=self.params.get("epochs"),
-            steps_per_epoch=self.params.get("steps"),
-            epoch=0,
-            step=0,
-            first_batch=None,
+            state="running", epochs=self.params.get("epochs"), steps_per_epoch=self.params.get("steps"), epoch=0, step=0
         )
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._epoch = epoch
-        self._epoch_first_step = self._step
+        self._epoch_first_step = self.step
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if not self._begun:
+            self._begun = True
+            self._status.progress(first_batch=time.time())
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._step = self._epoch_first_step + batch + 1
-        self._status.progress(epoch=self._epoch, step=self._step)
+        # An execution of several steps counts them all, though the epoch's last may have had fewer left.
+        done = min(batch + 1, self.params.get("steps") or batch + 1)
+        self.step = self._epoch_first_step + done
+        self._status.progress(epoch=self._epoch, step=self.step)
         if self._status.stop_requested.is_set():
-            self.stopped_early = True
             self.model.stop_training = True
         now = time.time()
         if now >= self._next_record:
@@ -61,16 +63,21 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         logs = logs or {}
         steps = self.params.get("steps")
-        if self.stopped_early and steps is not None and self._step - self._epoch_first_step < steps:
+        if self._status.stop_requested.is_set() and steps and self.step - self._epoch_first_step < steps:
             return
         self._record(logs, time.time(), epoch_end=True)
         self._status.progress(epoch=epoch + 1)
+        self.completed = epoch + 1 == self.params.get("epochs")
         shown = "  ".join(f"{name} {float(value):.6g}" for name, value in logs.items())
         print(f"epoch {epoch + 1}/{self.params.get('epochs')}  {shown}", flush=True)
-        if not all(math.isfinite(value) for value in logs.values()):
-            names = ", ".join(name for name, value in logs.items() if not math.isfinite(value))
-            print(f"warning: {names} is not finite at the end of epoch {epoch + 1}", flush=True)
+        odd = [name for name, value in logs.items() if not math.isfinite(value)]
+        if odd:
+            print(f"warning: not finite at the end of epoch {epoch + 1}: {', '.join(odd)}", flush=True)
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        # A callback such as EarlyStopping may have ended the run before its last epoch; that completes it too.
+        self.completed = self.completed or not self._status.stop_requested.is_set()
 
     def _record(self, logs: Mapping[str, Any], now: float, *, epoch_end: bool) -> None:
         metrics = {name: float(value) for name, value in logs.items()}
-        self._writer.write_metrics(MetricRecord(self._step, self._epoch, now, metrics, epoch_end))
+        self._writer.write_metrics(MetricRecord(self.step, self._epoch, now, metrics, epoch_end))

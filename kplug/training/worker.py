@@ -8,15 +8,19 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kplug.errors import KplugError
 from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec, read_spec_values, spec_from
-from kplug.training.performance import Execution, choose_threads
+from kplug.training.performance import Machine, choose_execution, set_up_backend
 from kplug.training.status import StatusWriter
 from kplug.training.system import SystemSampler
+
+if TYPE_CHECKING:
+    from kplug.training.assembly import Assembly
+    from kplug.training.recorder import Recorder
 
 
 def main() -> int:
@@ -42,50 +46,56 @@ def main() -> int:
 
 def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter) -> dict[str, Any]:
     """Train, and return the status at the end."""
-    threads = choose_threads(spec.backend)
+    machine = set_up_backend(spec.backend)
     import keras
 
     from kplug.training.artifacts import write_artifacts
     from kplug.training.assembly import assemble
-    from kplug.training.performance import choose_execution
-    from kplug.training.pipeline import fit_arguments
     from kplug.training.recorder import Recorder
 
     keras.utils.set_random_seed(spec.seed)
     assembly = assemble(spec)
     model, dataset = assembly.model, assembly.dataset
-    execution = choose_execution(model, dataset, spec.batch_size, threads)
+    with contextlib.closing(RecordWriter(directory.metrics)) as writer:
+        recorder = Recorder(writer, status)
+        _train(spec, machine, assembly, recorder, status)
+    stopped = status.stop_requested.is_set() and not recorder.completed
+    ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
+    if recorder.step == 0:
+        return ending
+    status.update(phase="evaluating")
+    if dataset.test is not None and not stopped:
+        ending["test_metrics"] = _evaluate(model, dataset.test, spec.batch_size)
+    status.update(phase="writing artifacts")
+    ending["artifact_error"] = write_artifacts(model, dataset, directory.artifacts)
+    return ending
+
+
+def _train(spec: RunSpec, machine: Machine, assembly: Assembly, recorder: Recorder, status: StatusWriter) -> None:
+    from kplug.training.assembly import prepare
+    from kplug.training.pipeline import fit_arguments, training_arrays
+
+    model, dataset = assembly.model, assembly.dataset
+    arrays = training_arrays(dataset.train)
+    if arrays is not None:
+        prepare(model, arrays)
+    execution = choose_execution(
+        spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size
+    )
     model.compile(
         **assembly.compile_arguments,
         steps_per_execution=execution.steps_per_execution,
         jit_compile=execution.jit_compile,
     )
+    if execution.fused_adam:
+        from kplug.training.fused_adam import fuse
+
+        fuse(model.optimizer)
     status.update(execution=execution.as_json())
     print(f"kplug: {execution.in_words()}", flush=True)
-
-    with contextlib.closing(RecordWriter(directory.metrics)) as writer:
-        recorder = Recorder(writer, status)
-        if not status.stop_requested.is_set():
-            _fit(model, dataset, spec, execution, recorder, fit_arguments)
-        else:
-            recorder.stopped_early = True
-    if not model.built:
-        return {"state": "stopped"}
-    status.update(state="stopping" if recorder.stopped_early else "running", phase="artifacts")
-    ending: dict[str, Any] = {"state": "stopped" if recorder.stopped_early else "completed", "phase": None}
-    if dataset.test is not None and not recorder.stopped_early:
-        ending["test_metrics"] = _evaluate(model, dataset.test, spec.batch_size)
-    ending["artifact_error"] = write_artifacts(model, dataset, directory.artifacts)
-    return ending
-
-
-def _fit(model: Any, dataset: Any, spec: RunSpec, execution: Execution, recorder: Any, fit_arguments: Any) -> None:
-    model.fit(
-        **fit_arguments(dataset, spec.batch_size, spec.seed, execution),
-        epochs=spec.epochs,
-        callbacks=[recorder],
-        verbose=0,
-    )
+    data, data_callbacks = fit_arguments(dataset, arrays, execution.pipeline, spec.batch_size, spec.seed)
+    if not status.stop_requested.is_set():
+        model.fit(**data, epochs=spec.epochs, callbacks=[*data_callbacks, recorder], verbose=0)
 
 
 def _evaluate(model: Any, split: Any, batch_size: int) -> dict[str, float]:
