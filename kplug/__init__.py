@@ -23,7 +23,7 @@ _PUBLIC = {
     "get": "kplug.catalog.loading:get",
     "load_model": "kplug.saving:load_model",
 }
-_ROOMS = ("catalog", "datasets", "errors", "layers", "losses", "metrics", "models", "runs", "saving", "testing")
+_ROOMS = ("catalog", "datasets", "errors", "layers", "losses", "metrics", "models", "runs", "saving")
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names of lazy attributes, which the stub spells out
 

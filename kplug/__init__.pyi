@@ -3,6 +3,7 @@ from kplug import datasets as datasets
 from kplug import errors as errors
 from kplug import layers as layers
 from kplug import losses as losses
+from kplug import metrics as metrics
 from kplug import models as models
 from kplug import runs as runs
 from kplug import saving as saving

@@ -123,10 +123,12 @@ def fit_arguments(dataset: Any, arrays: Any, pipeline: str, batch_size: int, see
         validation["validation_batch_size"] = batch_size
     if pipeline == "tensor":
         batches, use_order = tensor_batches(arrays, batch_size)
-        return {"x": batches, **validation}, [EpochOrder(_size(arrays), seed, use_order)]
+        return {"x": batches, "shuffle": False, **validation}, [EpochOrder(_size(arrays), seed, use_order)]
     if pipeline == "array":
         array_batches = ArrayBatches(arrays, batch_size)
-        return {"x": array_batches, **validation}, [EpochOrder(_size(arrays), seed, array_batches.use_order)]
+        return {"x": array_batches, "shuffle": False, **validation}, [
+            EpochOrder(_size(arrays), seed, array_batches.use_order)
+        ]
     if isinstance(dataset.train, tuple):
         named = dict(zip(("x", "y", "sample_weight"), dataset.train, strict=False))
         return {**named, "batch_size": batch_size, **validation}, []

@@ -1,0 +1,214 @@
+"""Descriptions: learned in a child process, kept on disk, and harmless whatever a plugin does."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from kplug.catalog.description import describe, describe_all, known, require
+from kplug.catalog.discovery import catalog, components
+from kplug.catalog.resolution import resolve
+from kplug.errors import BrokenComponentError
+
+WAVELET = '''
+    """Losses."""
+    from typing import Annotated, Literal
+
+    from pydantic import Field
+
+    import kplug
+
+
+    @kplug.component(tasks=["image-classification"], references=["Haar (1910)"])
+    class WaveletLoss:
+        """Compares wavelet coefficients.
+
+        The longer story.
+
+        Args:
+            levels: How many levels, at least 1.
+            family: Which wavelets.
+            weights: One weight per level.
+        """
+
+        def __init__(
+            self,
+            levels: Annotated[int, Field(ge=1)],
+            family: Literal["haar", "db2"] = "haar",
+            weights: list[float] | None = None,
+            transform=None,
+            gain=0.5,
+            **kwargs,
+        ):
+            pass
+
+
+    def wavelet_distance(y_true, y_pred, power: float = 2.0):
+        """Distance between wavelet coefficients."""
+'''
+
+
+@pytest.fixture
+def acme(install_plugin, home):
+    return install_plugin(
+        "kplug-acme",
+        {
+            "kplug.losses": {
+                "wavelet": "kplug_acme.losses:WaveletLoss",
+                "wavelet_distance": "kplug_acme.losses:wavelet_distance",
+            }
+        },
+        {"kplug_acme/__init__.py": "", "kplug_acme/losses.py": WAVELET},
+    )
+
+
+def test_a_class_is_described_by_its_signature_annotations_and_docstring(acme):
+    description = describe(resolve("acme/wavelet"))
+    assert description.status == "ok"
+    assert description.summary == "Compares wavelet coefficients."
+    assert "The longer story." in description.documentation
+    assert description.tasks == ("image-classification",)
+    assert description.references == ("Haar (1910)",)
+    assert description.source.startswith(str(acme / "kplug_acme" / "losses.py"))
+    shown = [(one.name, one.type, one.required, one.default, one.help) for one in description.parameters]
+    assert shown == [
+        ("levels", "int >= 1", True, None, "How many levels, at least 1."),
+        ("family", '"haar" or "db2"', False, "haar", "Which wavelets."),
+        ("weights", "list of float or null", False, None, "One weight per level."),
+        ("transform", "any JSON value", False, None, ""),
+        ("gain", "float", False, 0.5, ""),
+    ]
+
+
+def test_a_loss_functions_data_are_no_parameters(acme):
+    assert [one.name for one in describe(resolve("wavelet_distance")).parameters] == ["power"]
+
+
+def test_describing_imports_nothing_into_this_process(acme):
+    describe(resolve("acme/wavelet"))
+    assert "kplug_acme" not in sys.modules
+
+
+def test_descriptions_are_cached(acme, monkeypatch):
+    first = describe(resolve("acme/wavelet"))
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a child was started"))
+    assert describe(resolve("acme/wavelet")) == first
+
+
+def test_a_changed_source_file_is_described_anew(acme):
+    describe(resolve("acme/wavelet"))
+    source = acme / "kplug_acme" / "losses.py"
+    source.write_text(source.read_text().replace("Compares wavelet coefficients.", "Something else."))
+    os.utime(source, ns=(time.time_ns(), time.time_ns() + 10**9))
+    assert known([resolve("acme/wavelet")]) == {}
+    assert describe(resolve("acme/wavelet")).summary == "Something else."
+
+
+def test_a_changed_version_is_described_anew(acme):
+    describe(resolve("acme/wavelet"))
+    info = acme / "kplug_acme-1.0.dist-info"
+    metadata = (info / "METADATA").read_text().replace("1.0", "1.1")
+    (info / "METADATA").write_text(metadata)
+    catalog.cache_clear()
+    assert known([resolve("acme/wavelet")]) == {}
+    assert describe(resolve("acme/wavelet")).component.version == "1.1"
+
+
+def test_a_damaged_cache_is_done_without(acme, home):
+    describe(resolve("acme/wavelet"))
+    for file in (home / "cache" / "descriptions").iterdir():
+        file.write_text("{ not json")
+    assert describe(resolve("acme/wavelet")).status == "ok"
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(acme, home):
+    home.mkdir()
+    (home / "cache").write_text("a file where a folder should be")
+    assert describe(resolve("acme/wavelet")).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import os; os._exit(7)", "importing it ended the process with exit code 7"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended by signal SIGSEGV"),
+        ("def broken(:", "SyntaxError"),
+        ("import not_there_at_all", "No module named 'not_there_at_all'"),
+        ("part = 3", "a component must be a class or a function, not int"),
+        ("", "has no attribute 'part'"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ],
+)
+def test_a_broken_plugin_is_named_with_its_error(install_plugin, home, source, error):
+    install_plugin("bad", {"kplug.losses": {"part": "bad_plugin:part"}}, {"bad_plugin.py": source})
+    description = describe(resolve("bad/part"))
+    assert description.broken
+    assert error in description.error
+    with pytest.raises(BrokenComponentError, match=r"loss bad/part \(bad 1\.0\) is broken"):
+        require(resolve("bad/part"))
+
+
+def test_a_hanging_plugin_is_given_up_after_the_time_limit(install_plugin, home, monkeypatch):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "1.5")
+    install_plugin(
+        "bad", {"kplug.losses": {"part": "bad_plugin:part"}}, {"bad_plugin.py": "import time; time.sleep(600)"}
+    )
+    description = describe(resolve("bad/part"))
+    assert "took longer than 1.5 s" in description.error
+
+
+def test_a_printing_plugin_is_described_all_the_same(install_plugin, home, capfd):
+    source = """
+        import os, sys
+        print('{"kind": "loss", "name": "part", "status": "broken"}')
+        os.write(1, b"noise")
+        print("noise", file=sys.stderr)
+        def part(y_true, y_pred):
+            "Fine."
+    """
+    install_plugin("loud", {"kplug.losses": {"part": "loud_plugin:part"}}, {"loud_plugin.py": source})
+    assert describe(resolve("loud/part")).summary == "Fine."
+    assert "noise" not in "".join(capfd.readouterr())
+
+
+def test_one_bad_plugin_costs_the_others_nothing(install_plugin, acme):
+    install_plugin("bad", {"kplug.losses": {"part": "bad_plugin:part"}}, {"bad_plugin.py": "import os; os._exit(7)"})
+    descriptions = describe_all([resolve("acme/wavelet"), resolve("bad/part")])
+    assert [description.status for description in descriptions.values()] == ["ok", "broken"]
+
+
+def test_components_not_reached_before_a_crash_say_why(install_plugin, home):
+    install_plugin(
+        "bad",
+        {"kplug.losses": {"a_fine": "good_part:part", "b_crash": "bad_part:part", "c_after": "good_part:part"}},
+        {"bad_part.py": "import os; os._exit(7)", "good_part.py": "def part(y_true, y_pred): 'Fine.'"},
+    )
+    fine, crash, after = (describe(component) for component in components("loss") if component.namespace == "bad")
+    assert fine.status == "ok"
+    assert crash.error.startswith("importing it ended the process")
+    assert after.error.startswith("not reached: importing b_crash")
+
+
+def test_a_broken_plugin_gets_a_new_chance_when_something_is_installed(install_plugin, home):
+    install_plugin("bad", {"kplug.losses": {"part": "bad_plugin:part"}}, {"bad_plugin.py": "from friend import part"})
+    assert describe(resolve("bad/part")).broken
+    install_plugin("friend", {}, {"friend.py": "def part(y_true, y_pred): 'Fine.'"})
+    assert describe(resolve("bad/part")).status == "ok"
+
+
+def test_a_plain_keras_class_needs_no_decorator():
+    description = describe(resolve("adam", "optimizer"))
+    parameters = {one.name: one for one in description.parameters}
+    assert parameters["learning_rate"].default == 0.001
+    assert parameters["learning_rate"].type == "float"
+    assert description.tasks == ()
+
+
+def test_keras_layers_in_a_signature_can_only_be_set_from_python():
+    parameters = {one.name: one for one in describe(resolve("vae", "model")).parameters}
+    assert parameters["encoder"].type == "a Python object"
+    assert parameters["latent_dim"].type == "int > 0"
+    assert parameters["units"].type == "list of int > 0 or null"

@@ -1,0 +1,91 @@
+import pytest
+
+from kplug.catalog.component import Component, namespace_of
+from kplug.catalog.discovery import catalog, components
+from kplug.errors import UnknownComponentError
+
+
+def ids(kind):
+    return [component.id for component in components(kind)]
+
+
+def test_kplug_declares_its_own_components_by_entry_point():
+    assert "kplug/vae" in ids("model")
+    assert "kplug/digits" in ids("dataset")
+    assert "kplug/focal_loss" in ids("loss")
+    assert "kplug/sampling" in ids("layer")
+
+
+def test_singular_and_plural_name_a_kind():
+    assert components("loss") == components("losses") == components("Losses")
+
+
+def test_an_unknown_kind_lists_the_kinds():
+    with pytest.raises(UnknownComponentError, match=r"no kind 'widgets'.*losses.*models"):
+        components("widgets")
+
+
+def test_a_plugin_is_listed_without_being_imported(install_plugin):
+    install_plugin(
+        "kplug-acme",
+        {"kplug.losses": {"wavelet_loss": "kplug_acme.losses:WaveletLoss"}},
+        {"kplug_acme/losses.py": "raise RuntimeError('imported')"},
+    )
+    assert Component(
+        "loss", "acme", "wavelet_loss", "kplug_acme.losses:WaveletLoss", "kplug-acme", "1.0"
+    ) in components("loss")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "namespace"),
+    [("kplug", "kplug"), ("kplug-acme", "acme"), ("Kplug_Acme.Parts", "acme-parts"), ("wavelets", "wavelets")],
+)
+def test_the_namespace_is_the_distribution_without_its_prefix(distribution, namespace):
+    assert namespace_of(distribution) == namespace
+
+
+def test_groups_of_others_are_left_alone(install_plugin):
+    install_plugin("acme", {"kplug.widgets": {"one": "acme:One"}, "console_scripts": {"kplug.x": "acme:main"}})
+    assert not [component for component in components() if component.distribution == "acme"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "fault"),
+    [
+        ("Wavelet", "acme:Wavelet", "snake_case"),
+        ("wavelet", "acme", "package.module:Object"),
+        ("wavelet", "acme:Wave let", "package.module:Object"),
+    ],
+)
+def test_a_malformed_entry_point_is_listed_with_its_fault(install_plugin, name, target, fault):
+    install_plugin("acme", {"kplug.losses": {name: target}})
+    (component,) = (one for one in components("loss") if one.distribution == "acme")
+    assert fault in component.fault
+
+
+def test_two_distributions_of_one_namespace_cannot_both_own_a_name(install_plugin):
+    install_plugin("acme", {"kplug.losses": {"wavelet": "one:Wavelet"}})
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "two:Wavelet"}})
+    both = [one for one in components("loss") if one.id == "acme/wavelet"]
+    assert sorted(one.fault is None for one in both) == [False, True]
+    (faulty,) = (one for one in both if one.fault is not None)
+    assert "already declared" in faulty.fault
+
+
+def test_unreadable_metadata_costs_nobody_else_anything(install_plugin):
+    site = install_plugin("acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    broken = site / "garbage-1.0.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_bytes(b"\xff\xfe\x00garbage")
+    (broken / "entry_points.txt").write_bytes(b"[kplug.losses]\nx = \xff\xfe:\x00")
+    catalog.cache_clear()
+    assert "acme/wavelet" in ids("loss")
+    assert "kplug/focal_loss" in ids("loss")
+    assert ["garbage" in one.name for one in catalog().unreadable] == [True]
+
+
+def test_the_catalog_is_read_once_per_process(install_plugin, monkeypatch):
+    install_plugin("acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    first = components()
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: pytest.fail("read again"))
+    assert components() == first

@@ -1,0 +1,57 @@
+import pytest
+
+from kplug.catalog.resolution import resolve
+from kplug.errors import AmbiguousNameError, BrokenComponentError, UnknownComponentError
+
+
+@pytest.mark.parametrize(
+    "name", ["focal_loss", "focal-loss", "FocalLoss", "FOCAL_LOSS", "kplug/focal_loss", "KPLUG/FocalLoss"]
+)
+def test_case_hyphens_and_underscores_do_not_matter(name):
+    assert resolve(name).id == "kplug/focal_loss"
+
+
+def test_an_unknown_name_gets_suggestions():
+    with pytest.raises(UnknownComponentError, match=r"no loss 'focal_los'.*Did you mean focal_loss\?"):
+        resolve("focal_los", "loss")
+
+
+def test_a_name_unlike_all_others_gets_the_list():
+    with pytest.raises(UnknownComponentError, match=r"The models are: .*vae"):
+        resolve("zzzz", "model")
+
+
+def test_a_kind_without_components_says_so():
+    with pytest.raises(UnknownComponentError, match="No launchers are installed"):
+        resolve("slurm", "launcher")
+
+
+def test_a_bare_name_means_kplugs_own_component(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"focal_loss": "acme:FocalLoss"}})
+    assert resolve("focal_loss").namespace == "kplug"
+    assert resolve("acme/focal_loss").namespace == "acme"
+
+
+def test_a_bare_name_means_the_only_plugin_component_of_that_name(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    assert resolve("Wavelet").id == "acme/wavelet"
+
+
+def test_a_name_of_two_plugins_lists_both(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    install_plugin("kplug-beta", {"kplug.losses": {"wavelet": "beta:Wavelet"}})
+    with pytest.raises(AmbiguousNameError, match=r"acme/wavelet.*beta/wavelet.*full id"):
+        resolve("wavelet")
+
+
+def test_a_name_of_two_kinds_asks_for_the_kind(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"cosine": "acme:L"}, "kplug.metrics": {"cosine": "acme:M"}})
+    with pytest.raises(AmbiguousNameError, match="say which kind"):
+        resolve("cosine")
+    assert resolve("cosine", "metric").kind == "metric"
+
+
+def test_a_faulty_entry_point_is_broken_not_unknown(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "not a target"}})
+    with pytest.raises(BrokenComponentError, match=r"acme/wavelet \(kplug-acme 1\.0\).*not a target"):
+        resolve("wavelet")

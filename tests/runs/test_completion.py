@@ -1,0 +1,148 @@
+"""Everything that was asked is checked before anything starts."""
+
+import pytest
+
+from kplug.errors import (
+    BrokenComponentError,
+    IncompatibleComponentsError,
+    ParameterError,
+    SpecError,
+    UnknownComponentError,
+)
+from kplug.runs.completion import complete
+
+VAE_ON_DIGITS = {"model": "VAE", "dataset": "digits"}
+
+PARTS = """
+    import kplug
+
+    @kplug.component(tasks=["tabular-regression"], provides=["num_features"])
+    def prices():
+        "House prices."
+
+    @kplug.component(tasks=["image-classification"], loss="sparse_categorical_crossentropy")
+    def classifier(num_classes: int, width: int = 8):
+        "A classifier."
+
+    @kplug.component(tasks=["image-classification"])
+    def lossless(num_classes: int):
+        "A classifier without a loss."
+
+    @kplug.component(tasks=["translation"])
+    def translation_loss(y_true, y_pred, weight: float = 1.0):
+        "A loss for translation."
+
+    def any_loss(y_true, y_pred):
+        "A loss that states no task."
+
+    def secretive():
+        "A data set that says nothing of itself."
+
+    @kplug.component(tasks=["image-classification"])
+    def needy(sequence_length: int):
+        "A model with a need that no image has."
+"""
+
+
+@pytest.fixture
+def parts(install_plugin):
+    install_plugin(
+        "kplug-parts",
+        {
+            "kplug.datasets": {name: f"kplug_parts:{name}" for name in ("prices", "secretive")},
+            "kplug.models": {name: f"kplug_parts:{name}" for name in ("classifier", "lossless", "needy")},
+            "kplug.losses": {name: f"kplug_parts:{name}" for name in ("translation_loss", "any_loss")},
+        },
+        {"kplug_parts.py": PARTS},
+    )
+
+
+def test_names_become_full_ids_and_the_models_optimizer_is_filled_in():
+    spec = complete(VAE_ON_DIGITS)
+    assert (spec.model.name, spec.dataset.name, spec.optimizer.name) == ("kplug/vae", "kplug/digits", "kplug/adam")
+    assert spec.loss is None
+
+
+def test_settings_win_over_the_spec():
+    spec = complete(
+        {**VAE_ON_DIGITS, "model": {"name": "vae", "parameters": {"latent_dim": 3, "beta": 2.0}}},
+        ["model.latent_dim=16", "optimizer.learning_rate=3e-4", "data.seed=4", "model.filters=[8]"],
+    )
+    assert spec.model.parameters == {"latent_dim": 16, "beta": 2.0, "filters": [8]}
+    assert spec.optimizer.parameters == {"learning_rate": 3e-4}
+    assert spec.dataset.parameters == {"seed": 4}
+
+
+def test_a_value_may_hold_an_equals_sign_and_spaces(parts):
+    with pytest.raises(ParameterError, match=r'model.likelihood = "a = b" is not possible'):
+        complete(VAE_ON_DIGITS, ["model.likelihood=a = b"])
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "error", "message"),
+    [
+        ({"model": "vaee"}, [], UnknownComponentError, "no model 'vaee'. Did you mean vae?"),
+        ({"dataset": "digit"}, [], UnknownComponentError, "no dataset 'digit'. Did you mean digits?"),
+        ({"optimizer": "adm"}, [], UnknownComponentError, "no optimizer 'adm'. Did you mean adam"),
+        (
+            {},
+            ["model.latent_dim=0"],
+            ParameterError,
+            "model.latent_dim = 0 is not possible for model vae: expected int > 0",
+        ),
+        ({}, ["model.latentdim=2"], ParameterError, "Did you mean model.latent_dim?"),
+        ({}, ["latent_dim=2"], ParameterError, "expected SECTION.PARAMETER=VALUE"),
+        ({}, ["model.latent_dim"], ParameterError, "expected SECTION.PARAMETER=VALUE"),
+        ({}, ["colour.red=2"], ParameterError, "SECTION is model, dataset, loss, optimizer"),
+        ({}, ["loss.gamma=2"], ParameterError, "no loss was chosen"),
+        ({}, ["optimizer.learning_rate=fast"], ParameterError, 'optimizer.learning_rate = "fast" is not possible'),
+        ({"loss": "focal_loss"}, [], IncompatibleComponentsError, "model vae computes its loss itself"),
+        ({"epochs": -1}, [], SpecError, "epochs = -1"),
+        ({"dataset": "prices"}, [], IncompatibleComponentsError, "have no task in common"),
+        ({"model": "lossless"}, [], IncompatibleComponentsError, "brings no loss of its own. Choose one with --loss"),
+        (
+            {"model": "classifier", "loss": "translation_loss"},
+            [],
+            IncompatibleComponentsError,
+            "loss translation_loss is for translation",
+        ),
+        ({"model": "needy", "loss": "any_loss"}, [], ParameterError, "--set model.sequence_length=…"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_reason(parts, change, settings, error, message):
+    with pytest.raises(error) as refusal:
+        complete({**VAE_ON_DIGITS, **change}, settings)
+    assert message in str(refusal.value)
+
+
+def test_an_unfit_data_set_is_refused_naming_those_that_fit(parts):
+    complete(VAE_ON_DIGITS)
+    with pytest.raises(IncompatibleComponentsError, match=r"Data sets that fit: .*digits"):
+        complete({**VAE_ON_DIGITS, "dataset": "prices"})
+
+
+def test_what_the_data_set_provides_need_not_be_set(parts):
+    spec = complete({"model": "classifier", "dataset": "digits"})
+    assert spec.model.parameters == {}
+
+
+def test_a_loss_that_shares_a_task_is_accepted(parts):
+    spec = complete({"model": "classifier", "dataset": "digits", "loss": "focal_loss"}, ["loss.gamma=5"])
+    assert (spec.loss.name, spec.loss.parameters) == ("kplug/focal_loss", {"gamma": 5})
+
+
+def test_components_that_state_no_task_go_with_all(parts):
+    assert complete({"model": "vae", "dataset": "secretive"}).dataset.name == "parts/secretive"
+    assert complete({"model": "lossless", "dataset": "digits", "loss": "any_loss"}).loss.name == "parts/any_loss"
+
+
+def test_a_broken_component_is_named_with_its_error(install_plugin, home):
+    install_plugin("bad", {"kplug.datasets": {"rotten": "bad_data:rotten"}}, {"bad_data.py": "1 / 0"})
+    with pytest.raises(BrokenComponentError, match=r"dataset bad/rotten \(bad 1\.0\) is broken: ZeroDivisionError"):
+        complete({"model": "vae", "dataset": "rotten"})
+
+
+def test_a_backend_that_is_not_installed_names_the_remedy(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SpecError, match=r'backend jax is not installed.*pip install "kplug\[jax\]"'):
+        complete({**VAE_ON_DIGITS, "backend": "jax"})

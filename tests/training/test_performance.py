@@ -1,0 +1,126 @@
+"""What the worker chooses by rule, and that it does not change the mathematics."""
+
+import keras
+import numpy as np
+import pytest
+
+import kplug
+from kplug.training.performance import EXECUTION_SECONDS, Machine, choose_execution, forward_flops
+
+CPU = Machine("cpu", 2, 2, 2)
+tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's kernel")
+
+
+def choose(model, samples=1437, batch_size=128, optimizer=None, machine=CPU, backend="tensorflow"):
+    arrays = (np.zeros((samples, 1), "float32"),)
+    return choose_execution(backend, machine, model, optimizer or keras.optimizers.Adam(), arrays, batch_size)
+
+
+def built(*layers, shape):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def test_flops_of_dense_layers_are_twice_their_kernels():
+    model = built(keras.layers.Dense(400), keras.layers.Dense(16), shape=(784,))
+    assert forward_flops(model) == 2 * (784 * 400 + 400 * 16)
+
+
+def test_flops_of_convolutions_count_every_position():
+    conv = keras.layers.Conv2D(32, 3, strides=2, padding="same")
+    transposed = keras.layers.Conv2DTranspose(8, 3, strides=2, padding="same")
+    model = built(conv, transposed, shape=(28, 28, 1))
+    assert forward_flops(model) == 2 * (3 * 3 * 1 * 32) * 14 * 14 + 2 * (3 * 3 * 32 * 8) * 14 * 14
+
+
+def test_flops_of_nested_models_are_counted():
+    vae = kplug.VAE(latent_dim=16, architecture="dense", units=(400,))
+    vae.build((None, 784))
+    assert forward_flops(vae) == 2 * (784 * 400 + 2 * 400 * 16 + 16 * 400 + 400 * 784)
+
+
+def test_small_models_take_many_steps_per_execution_and_large_ones_few():
+    small = built(keras.layers.Dense(10), shape=(64,))
+    large = built(keras.layers.Dense(20_000), keras.layers.Dense(10), shape=(20_000,))
+    assert choose(small, samples=128 * 100).steps_per_execution > 20
+    assert choose(large, samples=128 * 100).steps_per_execution == 1
+
+
+def test_executions_of_an_epoch_are_of_nearly_equal_length():
+    small = built(keras.layers.Dense(10), shape=(64,))
+    assert choose(small, samples=128 * 33).steps_per_execution == 17
+    assert choose(small, samples=100).steps_per_execution == 1
+
+
+def test_an_execution_stays_short_enough_to_stop_between():
+    model = built(keras.layers.Dense(4000), keras.layers.Dense(4000), shape=(1000,))
+    steps = choose(model, samples=128 * 1000).steps_per_execution
+    seconds = steps * 3 * 128 * forward_flops(model) / 100e9
+    assert steps >= 1
+    assert seconds <= EXECUTION_SECONDS
+
+
+def test_other_backends_and_other_data_keep_single_steps():
+    small = built(keras.layers.Dense(10), shape=(64,))
+    assert choose(small, backend="jax").steps_per_execution == 1
+    assert choose(small, backend="jax").pipeline == "array"
+    other = choose_execution("tensorflow", CPU, small, keras.optimizers.SGD(), None, 128)
+    assert (other.pipeline, other.steps_per_execution, other.fused_adam) == ("fit", 1, False)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "fused"),
+    [
+        (keras.optimizers.Adam, True),
+        (lambda: keras.optimizers.Adam(amsgrad=True), False),
+        (keras.optimizers.AdamW, False),
+        (keras.optimizers.SGD, False),
+    ],
+)
+def test_only_plain_adam_is_fused(optimizer, fused):
+    small = built(keras.layers.Dense(10), shape=(64,))
+    assert choose(small, optimizer=optimizer()).fused_adam is fused
+
+
+@tensorflow_only
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+        {"weight_decay": 0.01, "clipnorm": 0.1},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)},
+        {"use_ema": True, "ema_momentum": 0.9},
+    ],
+)
+def test_a_fused_adam_takes_the_same_steps(options):
+    from kplug.training.fused_adam import fuse
+
+    def trained(fused):
+        keras.utils.set_random_seed(0)
+        model = built(keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1), shape=(4,))
+        model.compile(keras.optimizers.Adam(**options), "mse")
+        if fused:
+            fuse(model.optimizer)
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(64, 4)).astype("float32"), rng.normal(size=(64, 1)).astype("float32")
+        model.fit(x, y, batch_size=16, epochs=5, shuffle=False, verbose=0)
+        return model
+
+    plain, fused = trained(False), trained(True)
+    assert int(fused.optimizer.iterations) == 20
+    for one, other in zip(plain.variables, fused.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    for one, other in zip(plain.optimizer.variables, fused.optimizer.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@tensorflow_only
+def test_a_fused_adam_still_takes_sparse_gradients():
+    from kplug.training.fused_adam import fuse
+
+    model = built(keras.layers.Embedding(50, 4), keras.layers.Flatten(), keras.layers.Dense(1), shape=(3,))
+    model.compile("adam", "mse")
+    fuse(model.optimizer)
+    before = keras.ops.convert_to_numpy(model.layers[0].embeddings)
+    model.fit(np.ones((8, 3), "int32"), np.ones((8, 1)), epochs=1, verbose=0)
+    assert not np.array_equal(before[1], keras.ops.convert_to_numpy(model.layers[0].embeddings)[1])

@@ -1,0 +1,215 @@
+"""Whole runs, through a real worker process."""
+
+import json
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import kplug
+from kplug import runs
+from kplug.runs.completion import complete
+from kplug.runs.launch import launch
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120.0
+
+DENSE = ["model.architecture=dense", "model.units=[32]"]
+
+PARTS = """
+    import keras
+    import numpy as np
+
+    import kplug
+
+
+    @kplug.component(tasks=["tabular-classification"], provides=["num_classes", "num_features"])
+    def blobs(size: int = 200, spoilt: bool = False, fail: bool = False):
+        "Two blobs."
+        if fail:
+            raise ValueError("the disk is on fire")
+        rng = np.random.default_rng(0)
+        y = np.arange(size) % 2
+        x = rng.normal(size=(size, 3)) + 4 * y[:, None]
+        if spoilt:
+            x[7, 1] = np.nan
+        return kplug.Dataset(
+            train=(x, y), validation=(x[:40], y[:40]), test=(x[40:80], y[40:80]),
+            info={"num_classes": 2, "num_features": 3},
+        )
+
+
+    @kplug.component(tasks=["tabular-classification"], loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    @keras.saving.register_keras_serializable(package="parts")
+    class Classifier(keras.Model):
+        "Dense classifier."
+
+        def __init__(self, num_classes: int, width: int = 8, explode: bool = False, **kwargs):
+            super().__init__(**kwargs)
+            self.num_classes, self.width, self.explode = num_classes, width, explode
+            self.hidden = keras.layers.Dense(width, activation="relu")
+            self.outputs = keras.layers.Dense(num_classes, activation="softmax")
+
+        def call(self, inputs):
+            return self.outputs(self.hidden(inputs))
+
+        def get_config(self):
+            return {**super().get_config(), "num_classes": self.num_classes, "width": self.width}
+
+        def write_artifacts(self, directory, dataset):
+            if self.explode:
+                raise RuntimeError("out of ink")
+            (directory / "note.txt").write_text(f"{dataset.info['num_classes']} classes")
+"""
+
+
+@pytest.fixture
+def parts(install_plugin):
+    install_plugin(
+        "kplug-parts",
+        {"kplug.datasets": {"blobs": "kplug_parts:blobs"}, "kplug.models": {"classifier": "kplug_parts:Classifier"}},
+        {"kplug_parts.py": PARTS.replace("self.outputs", "self.head")},
+    )
+
+
+def start(root, values, *settings):
+    return launch(complete({"backend": keras.backend.backend(), **values}, settings), root)
+
+
+def wait(run, until=lambda run: run.ended):
+    deadline = time.monotonic() + PATIENCE
+    while not until(run):
+        assert time.monotonic() < deadline, f"still {run.status}\n{run.log()}"
+        time.sleep(0.05)
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A completed run of a small VAE on the digits."""
+    root = tmp_path_factory.mktemp("runs")
+    return wait(start(root, {"model": "vae", "dataset": "digits", "epochs": 3, "name": "small"}, *DENSE))
+
+
+def test_a_run_completes_and_says_so(trained):
+    assert trained.state == "completed", trained.log()
+    status = trained.status
+    assert (status["epoch"], status["epochs"], status["steps_per_epoch"]) == (3, 3, 11)
+    assert status["created"] <= status["started"] <= status["first_batch"] <= status["ended"]
+    assert status["host"]
+    assert status["execution"]["pipeline"] in {"tensor", "array"}
+
+
+def test_a_run_records_every_epoch(trained):
+    epochs = [record for record in trained.metrics() if record.epoch_end]
+    assert [record.epoch for record in epochs] == [0, 1, 2]
+    assert [record.step for record in epochs] == [11, 22, 33]
+    assert set(epochs[0].metrics) == {
+        *("loss", "reconstruction_loss", "kl_loss"),
+        *("val_loss", "val_reconstruction_loss", "val_kl_loss"),
+    }
+    assert epochs[2].metrics["loss"] < epochs[0].metrics["loss"]
+    assert trained.last_metrics() == epochs[2].metrics
+
+
+def test_a_run_evaluates_on_the_test_split(trained):
+    assert trained.status["test_metrics"]["loss"] == pytest.approx(trained.last_metrics()["val_loss"], rel=0.2)
+
+
+def test_a_run_leaves_pictures_and_a_model_that_loads(trained):
+    names = [path.name for path in trained.artifacts()]
+    assert names == ["latent_space.png", "model.keras", "reconstructions.png", "samples.png"]
+    vae = kplug.load_model(trained.directory.artifacts / "model.keras")
+    assert vae.generate(2).shape == (2, 8, 8, 1)
+
+
+def test_a_run_samples_the_system(trained):
+    samples = [json.loads(line) for line in trained.directory.system.read_text().splitlines()]
+    assert samples
+    assert samples[-1]["memory_bytes"] > 50e6
+
+
+def test_the_same_spec_gives_the_same_weights(trained, tmp_path):
+    again = wait(start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 3}, *DENSE))
+    first, second = (kplug.load_model(run.directory.artifacts / "model.keras") for run in (trained, again))
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 20, "batch_size": 32}))
+    assert run.state == "completed", run.log()
+    assert run.last_metrics()["val_accuracy"] > 0.9
+    assert (run.directory.artifacts / "note.txt").read_text() == "2 classes"
+    model = kplug.load_model(run.directory.artifacts / "model.keras")
+    assert model.predict(np.zeros((1, 3)), verbose=0).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ("dataset.fail=true", "dataset parts/blobs refuses its parameters (fail=True): the disk is on fire"),
+        ("dataset.spoilt=true", "The training data contain NaN, first in sample 7"),
+    ],
+)
+def test_a_run_that_cannot_start_fails_with_the_reason(parts, tmp_path, setting, error):
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs"}, setting))
+    assert run.state == "failed"
+    assert error in run.status["error"]
+    assert error in run.log()
+
+
+def test_data_that_do_not_suit_the_model_fail_with_the_models_reason(parts, tmp_path):
+    # The plugin's data are not between 0 and 1, and state a task that the VAE does not have: taken from Python.
+    spec = complete({"model": "vae", "dataset": "digits", "backend": keras.backend.backend()})
+    spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"name": "parts/blobs"})})
+    run = wait(launch(spec, tmp_path))
+    assert run.state == "failed"
+    assert "data must lie between 0 and 1" in run.status["error"]
+
+
+def test_an_error_in_drawing_costs_no_result(parts, tmp_path):
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 1}, "model.explode=true"))
+    assert run.state == "completed"
+    assert run.status["artifact_error"] == "RuntimeError: out of ink"
+    assert (run.directory.artifacts / "model.keras").exists()
+
+
+@pytest.mark.parametrize("how", ["stop", "control file", "SIGTERM"])
+def test_a_run_stops_when_asked_and_keeps_what_it_has_learned(tmp_path, how):
+    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
+    wait(run, lambda run: len(run.metrics()) > 2)
+    if how == "stop":
+        run.stop()
+    elif how == "control file":
+        run.directory.control.write_text("stop\n")
+    else:
+        os.kill(run.status["pid"], signal.SIGTERM)
+    wait(run)
+    assert run.state == "stopped", run.log()
+    assert (run.directory.artifacts / "model.keras").exists()
+    steps = [record.step for record in run.metrics()]
+    assert steps == sorted(steps)
+
+
+def test_a_killed_run_is_lost_and_its_records_are_whole(tmp_path):
+    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
+    wait(run, lambda run: len(run.metrics()) > 2)
+    os.kill(run.status["pid"], signal.SIGKILL)
+    wait(run)
+    assert run.state == "lost"
+    reader = runs.records.RecordReader(run.directory.metrics)
+    assert len(reader.read_metrics()) > 2
+    assert reader.malformed == 0
+
+
+def test_the_worker_is_in_a_session_of_its_own(tmp_path):
+    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
+    wait(run, lambda run: "pid" in run.status)
+    assert os.getsid(run.status["pid"]) != os.getsid(0)
+    run.stop()
+    wait(run)
