@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kplug.cli.output import safe_line
+from kplug.errors import KplugError
 from kplug.runs import MetricRecord, Run
 from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED
@@ -20,6 +22,7 @@ from kplug.runs.run import ENDED
 _POLL_SECONDS = 0.1
 _SHOWN_EPOCHS = 8
 _LOG_LINES = 15
+_FIRST_METRICS = ("loss", "val_loss")
 _EXIT_CODES = {"completed": 0, "stopped": 0}
 
 
@@ -27,6 +30,10 @@ def follow(run: Run) -> int:
     """Show a run until it ends, and return the exit code: 0 if it completed, was stopped or was left running; else 1.
 
     Ctrl-C asks whether to stop the run or to leave it running. Where nobody can be asked, it is left running.
+
+    Raises:
+        KplugError: If the worker refused the run before training it (data that do not fit the model, say). Its
+            directory is removed.
     """
     console = Console()
     progress = Progress(run)
@@ -151,7 +158,7 @@ def _progress_line(progress: Progress) -> RenderableType:
 def _metrics_table(progress: Progress) -> RenderableType:
     if not progress.epochs:
         return Text("waiting for the first epoch …", style="dim")
-    names = list(progress.epochs[-1].metrics)
+    names = sorted(progress.epochs[-1].metrics, key=lambda name: (name not in _FIRST_METRICS, name))
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("epoch", justify="right")
     for name in names:
@@ -184,6 +191,10 @@ def _wants_stop(run: Run, console: Console) -> bool:
 
 def _report_end(run: Run, state: str, console: Console) -> int:
     status = run.status
+    if status.get("refused"):
+        # It never began to train, so there is nothing in it to keep.
+        shutil.rmtree(run.directory.path, ignore_errors=True)
+        raise KplugError(status["error"])
     if status.get("error"):
         console.print(Text(safe_line(f"error: {status['error']}"), style="red"))
     if state in {"failed", "lost"}:

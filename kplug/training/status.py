@@ -18,6 +18,10 @@ class StatusWriter:
     """Writes a run's status: at once when the state changes, and once a second as a heartbeat.
 
     The worker is the file's only writer. Use it as a context manager.
+
+    Attributes:
+        stop_requested: Set once the run is asked to stop.
+        trained: Whether training has begun; before, the worker may still refuse the run.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -27,6 +31,7 @@ class StatusWriter:
         self._fields: dict[str, Any] = json.loads(directory.status.read_text(encoding="utf-8"))
         self._thread = threading.Thread(target=self._beat, name="kplug-heartbeat", daemon=True)
         self.stop_requested = threading.Event()
+        self.trained = False
 
     def __enter__(self) -> StatusWriter:
         self.update(**identity(), state="starting", started=time.time())

@@ -39,7 +39,8 @@ def main() -> int:
                 traceback.print_exc()
             message = str(error) if isinstance(error, KplugError) else f"{type(error).__name__}: {error}"
             print(f"failed: {message}", flush=True)
-            status.update(state="failed", error=message, ended=time.time())
+            refused = isinstance(error, KplugError) and not status.trained
+            status.update(state="failed", error=message, refused=refused, ended=time.time())
             return 1
     return 0
 
@@ -95,6 +96,7 @@ def _train(spec: RunSpec, machine: Machine, assembly: Assembly, recorder: Record
     print(f"kplug: {execution.in_words()}", flush=True)
     data, data_callbacks = fit_arguments(dataset, arrays, execution.pipeline, spec.batch_size, spec.seed)
     if not status.stop_requested.is_set():
+        status.trained = True
         model.fit(**data, epochs=spec.epochs, callbacks=[*data_callbacks, recorder], verbose=0)
 
 

@@ -179,3 +179,20 @@ def test_a_failed_run_shows_its_error_and_exit_code(run_kplug, install_plugin, t
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout
     assert "failed" in done.stdout
+
+
+@pytest.mark.slow
+def test_data_that_do_not_fit_the_model_are_refused_and_leave_nothing_behind(run_kplug, install_plugin, tmp_path):
+    source = """
+        import numpy as np
+        import kplug
+
+        def temperatures():
+            x = np.linspace(-20, 40, 60, dtype="float32").reshape(20, 3)
+            return kplug.Dataset(train=(x, None))
+    """
+    install_plugin("warm", {"kplug.datasets": {"temperatures": "warm_data:temperatures"}}, {"warm_data.py": source})
+    done = run_kplug("train", "vae", "--data", "temperatures", "--runs-dir", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert "data must lie between 0 and 1. Received values from -20 to 40" in done.stderr
+    assert list((tmp_path / "runs").iterdir()) == []

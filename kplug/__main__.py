@@ -1,0 +1,5 @@
+"""`python -m kplug` is the `kplug` command."""
+
+from kplug.cli.app import main
+
+main()
