@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -20,9 +22,10 @@ from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED
 
 _POLL_SECONDS = 0.1
-_SHOWN_EPOCHS = 8
+_SPARKLINE_WIDTH = 24
+_BARS = "▁▂▃▄▅▆▇█"
+_VALIDATION = "val_"
 _LOG_LINES = 15
-_FIRST_METRICS = ("loss", "val_loss")
 _EXIT_CODES = {"completed": 0, "stopped": 0}
 
 
@@ -147,25 +150,45 @@ def _progress_line(progress: Progress) -> RenderableType:
     if progress.seconds_left is not None and progress.state not in ENDED:
         facts.append(f"{_duration(progress.seconds_left)} left")
     line = Table.grid(padding=(0, 1))
-    line.add_row(
-        ProgressBar(total=1.0, completed=progress.share, width=30),
-        f"{progress.share:.0%}",
-        Text(safe_line(" · ".join(facts))),
-    )
-    return line
+    line.add_row(ProgressBar(total=1.0, completed=progress.share, width=40), f"{progress.share:.0%}")
+    return Group(line, Text(safe_line(" · ".join(facts))))
 
 
 def _metrics_table(progress: Progress) -> RenderableType:
+    """Show each metric once: training and validation side by side, and how it has gone so far."""
     if not progress.epochs:
         return Text("waiting for the first epoch …", style="dim")
-    names = sorted(progress.epochs[-1].metrics, key=lambda name: (name not in _FIRST_METRICS, name))
+    latest = progress.epochs[-1].metrics
+    names = list(dict.fromkeys(name.removeprefix(_VALIDATION) for name in latest))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("epoch", justify="right")
-    for name in names:
-        table.add_column(Text(safe_line(name)), justify="right")
-    for record in progress.epochs[-_SHOWN_EPOCHS:]:
-        table.add_row(str(record.epoch + 1), *(f"{record.metrics.get(name, float('nan')):.5g}" for name in names))
+    table.add_column("metric")
+    for column in ("training", "validation"):
+        table.add_column(column, justify="right")
+    table.add_column("by epoch")
+    for name in sorted(names, key=lambda name: (name != "loss", name)):
+        shown = _VALIDATION + name if _VALIDATION + name in latest else name
+        table.add_row(
+            Text(safe_line(name)),
+            *(f"{latest[key]:.5g}" if key in latest else "" for key in (name, _VALIDATION + name)),
+            sparkline([record.metrics.get(shown, math.nan) for record in progress.epochs], _SPARKLINE_WIDTH),
+        )
     return table
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Draw values as a line of bars, at most `width` of them; each stands for the mean of its share of the values."""
+    count = min(width, len(values))
+    means = []
+    for index in range(count):
+        share = values[index * len(values) // count : (index + 1) * len(values) // count]
+        finite = [value for value in share if math.isfinite(value)]
+        means.append(sum(finite) / len(finite) if finite else math.nan)
+    finite = [value for value in means if math.isfinite(value)]
+    if not finite:
+        return " " * count
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    top = len(_BARS) - 1
+    return "".join(_BARS[round((value - low) / span * top)] if math.isfinite(value) else " " for value in means)
 
 
 def _duration(seconds: float) -> str:
