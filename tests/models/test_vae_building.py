@@ -1,0 +1,108 @@
+"""`kplug.VAE` builds itself from the shape of the data; what it refuses."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import kplug
+
+
+def has_convolutions(vae: kplug.VAE) -> bool:
+    return any(isinstance(layer, keras.layers.Conv2D) for layer in vae.encoder.layers)
+
+
+@pytest.mark.parametrize(
+    ("shape", "convolutional"),
+    [
+        ((8, 8, 1), True),
+        ((7, 5, 1), True),
+        ((28, 28), True),
+        ((6, 9, 3), True),
+        ((4,), False),
+        ((1,), False),
+        ((5, 3, 2, 2), False),
+    ],
+    ids=str,
+)
+def test_builds_from_the_shape_of_the_data(shape, convolutional):
+    vae = kplug.VAE(latent_dim=3, filters=(2, 2), units=(4,))
+    assert not vae.built
+    outputs = vae(np.full((2, *shape), 0.5, "float32"))
+    assert set(outputs) == {"reconstruction", "mean", "log_var"}
+    assert tuple(outputs["reconstruction"].shape) == (2, *shape)
+    assert tuple(outputs["mean"].shape) == tuple(outputs["log_var"].shape) == (2, 3)
+    assert has_convolutions(vae) is convolutional
+
+
+def test_defaults_are_the_keras_io_network_for_images_and_400_units_otherwise():
+    image, table = kplug.VAE(), kplug.VAE()
+    image.build((None, 8, 8, 1))
+    table.build((None, 784))
+    assert image.encoder.count_params() == 320 + 18496 + 4112 + 2 * 34
+    assert table.encoder.count_params() == (784 * 400 + 400) + 2 * (400 * 2 + 2)
+
+
+def test_dense_networks_for_images_on_request():
+    vae = kplug.VAE(architecture="dense", units=(4,))
+    vae.build((None, 8, 8, 1))
+    assert not has_convolutions(vae)
+    assert vae.generate(2).shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 3, 2, 2)], ids=str)
+def test_convolutions_need_images(shape):
+    vae = kplug.VAE(architecture="convolutional")
+    with pytest.raises(ValueError, match=r"height, width") as caught:
+        vae.build((None, *shape))
+    assert str(shape) in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, None), (None, 8, None, 1)], ids=str)
+def test_samples_of_unknown_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="known shape"):
+        kplug.VAE().build(shape)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"latent_dim": 0}, "latent_dim=0"),
+        ({"architecture": "recurrent"}, "'auto', 'convolutional', 'dense'.*architecture='recurrent'"),
+        ({"likelihood": "poisson"}, "'bernoulli', 'gaussian'.*likelihood='poisson'"),
+        ({"scale": 0.0}, "scale=0.0"),
+        ({"scale": -1.0}, "scale=-1.0"),
+        ({"scale": float("nan")}, "scale=nan"),
+        ({"beta": -0.5}, "beta=-0.5"),
+        ({"beta": float("nan")}, "beta=nan"),
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range_are_named(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        kplug.VAE(**arguments)
+
+
+@pytest.mark.parametrize("use", ["decode", "generate"])
+def test_what_needs_a_shape_says_so_before_there_is_one(use):
+    argument = {"decode": np.zeros((1, 2)), "generate": 3}[use]
+    with pytest.raises(ValueError, match="has not seen data yet"):
+        getattr(kplug.VAE(), use)(argument)
+
+
+@pytest.mark.parametrize("when", ["fit", "evaluate"])
+def test_a_loss_given_to_compile_is_refused(table, when):
+    vae = kplug.VAE(units=(4,))
+    with pytest.raises(ValueError, match=r"its own loss.*mse"):
+        vae.compile("adam", loss="mse")
+        getattr(vae, when)(table, table, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_the_dtype_given_to_the_model_is_that_of_all_its_parts(dtype):
+    vae = kplug.VAE(units=(4,), dtype=dtype)
+    vae.build((None, 4))
+    parts = [*vae.encoder.layers, *vae.decoder.layers, vae.sampling]
+    found = {part.dtype_policy.name for part in parts if part.weights or part is vae.sampling}
+    assert found == {dtype}
