@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,43 +14,57 @@ from pathlib import Path
 from typing import Any
 
 from kplug.catalog.component import Component
+from kplug.errors import SpecError
 
 Record = dict[str, Any]
 Records = dict[tuple[str, str], Record]
 """`(kind, name)` -> what was learned."""
 
 _DEFAULT_TIMEOUT = 120.0
+_LOG_LINE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before")
+"""What TensorFlow logs while it is imported."""
 
 
 def timeout_seconds() -> float:
-    """Return how long one plugin may take: `$KPLUG_INSPECTION_TIMEOUT` seconds, or 120."""
-    try:
-        return float(os.environ["KPLUG_INSPECTION_TIMEOUT"])
-    except (KeyError, ValueError):
+    """Return how long one plugin may take: `$KPLUG_INSPECTION_TIMEOUT` seconds, or 120.
+
+    Raises:
+        SpecError: If the variable holds no such number.
+    """
+    text = os.environ.get("KPLUG_INSPECTION_TIMEOUT", "")
+    if not text:
         return _DEFAULT_TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise SpecError(f"KPLUG_INSPECTION_TIMEOUT must be a number of seconds greater than 0, not {text!r}.")
+    return seconds
 
 
 def inspect_in_child(wanted: Iterable[Component]) -> Records:
     """Import the components in a child process and return what it learned of each.
 
     Every component gets a record: one that the child could not reach, because an earlier one hung, crashed or
-    ended the process, is recorded as broken for that reason.
+    ended the process, is recorded as broken for that reason, and as unfinished.
     """
     wanted = list(wanted)
+    timeout = timeout_seconds()
     with tempfile.TemporaryDirectory(prefix="kplug-") as folder:
         result = Path(folder) / "result"
         errors = Path(folder) / "errors"
-        ending = _run(wanted, result, errors)
+        ending = _run(wanted, result, errors, timeout)
         records, begun = _read(result)
         said = _last_line(errors)
     for component in wanted:
         key = (component.kind, component.name)
         if key not in records:
-            records[key] = {"status": "broken", "error": _reason(key, begun, ending, said)}
+            records[key] = {"status": "broken", "error": _reason(key, begun, ending, said), "unfinished": True}
     return records
 
 
-def _run(wanted: list[Component], result: Path, errors: Path) -> str:
+def _run(wanted: list[Component], result: Path, errors: Path, timeout: float) -> str:
     request = json.dumps([(one.kind, one.name, one.target) for one in wanted])
     with errors.open("wb") as error_file:
         process = subprocess.Popen(
@@ -60,7 +75,6 @@ def _run(wanted: list[Component], result: Path, errors: Path) -> str:
             env=_environment(),
             start_new_session=True,
         )
-        timeout = timeout_seconds()
         try:
             process.communicate(request.encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -120,5 +134,6 @@ def _reason(key: tuple[str, str], begun: tuple[str, str] | None, ending: str, sa
 
 
 def _last_line(errors: Path) -> str:
-    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    text = errors.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.strip().splitlines() if not _LOG_LINE.match(line)]
     return lines[-1].strip()[:500] if lines else ""

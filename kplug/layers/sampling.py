@@ -11,6 +11,9 @@ from pydantic import Field
 from kplug.catalog.facts import component
 
 
+_GENERATOR_STATE = "seed_generator_state"
+
+
 @component(
     references=["Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"],
 )
@@ -92,6 +95,15 @@ class Sampling(keras.layers.Layer):
         if mask is None or self.num_samples is not None:
             return None
         return _pair(mask)[0]
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store[_GENERATOR_STATE] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        # Weights that another Keras layer saved have no generator state.
+        if _GENERATOR_STATE in store:
+            self.seed_generator.state.assign(store[_GENERATOR_STATE])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_samples": self.num_samples, "seed": self.seed}

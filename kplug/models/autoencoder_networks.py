@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -21,7 +22,7 @@ def is_image_shape(shape: Sequence[int]) -> bool:
 
 
 def convolutional_encoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int]
+    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
 ) -> keras.Model:
     """Build an encoder of images: one stride-2 convolution per entry of `filters`, then dense layers, then two heads.
 
@@ -30,20 +31,21 @@ def convolutional_encoder(
         latent_dim: Number of latent dimensions.
         filters: Filters of each convolution.
         units: Units of each dense layer after them.
+        dtype: Dtype or dtype policy of the layers; Keras' global one by default.
 
     Returns:
         A model from images to `[mean, log_var]`, each of shape `(batch_size, latent_dim)`.
     """
     inputs = keras.Input(shape)
-    hidden = inputs if len(shape) == 3 else layers.Reshape((*shape, 1))(inputs)
+    hidden = inputs if len(shape) == 3 else layers.Reshape((*shape, 1), dtype=dtype)(inputs)
     for count in filters:
-        hidden = layers.Conv2D(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN)(hidden)
-    hidden = layers.Flatten()(hidden)
-    return _with_heads(inputs, hidden, latent_dim, units)
+        hidden = layers.Conv2D(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN, dtype=dtype)(hidden)
+    hidden = layers.Flatten(dtype=dtype)(hidden)
+    return _with_heads(inputs, hidden, latent_dim, units, dtype)
 
 
 def convolutional_decoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int]
+    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
 ) -> keras.Model:
     """Build the mirror image of `convolutional_encoder`, without the dense layers.
 
@@ -52,6 +54,7 @@ def convolutional_decoder(
         latent_dim: Number of latent dimensions.
         filters: The encoder's filters; they are used in reverse.
         units: Units of the encoder's dense layers; not used, so that both builders are called alike.
+        dtype: Dtype or dtype policy of the layers; Keras' global one by default.
 
     Returns:
         A model from latent vectors to unbounded values of the images' shape.
@@ -63,20 +66,22 @@ def convolutional_decoder(
     first = filters[-1] if filters else channels
 
     inputs = keras.Input((latent_dim,))
-    hidden = layers.Dense(low_height * low_width * first, **_HIDDEN)(inputs)
-    hidden = layers.Reshape((low_height, low_width, first))(hidden)
+    hidden = layers.Dense(low_height * low_width * first, **_HIDDEN, dtype=dtype)(inputs)
+    hidden = layers.Reshape((low_height, low_width, first), dtype=dtype)(hidden)
     for count in reversed(filters):
-        hidden = layers.Conv2DTranspose(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN)(hidden)
-    outputs = layers.Conv2DTranspose(channels, _KERNEL, padding="same")(hidden)
+        hidden = layers.Conv2DTranspose(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN, dtype=dtype)(hidden)
+    outputs = layers.Conv2DTranspose(channels, _KERNEL, padding="same", dtype=dtype)(hidden)
     excess = (low_height * scale - height, low_width * scale - width)
     if any(excess):
-        outputs = layers.Cropping2D(((0, excess[0]), (0, excess[1])))(outputs)
+        outputs = layers.Cropping2D(((0, excess[0]), (0, excess[1])), dtype=dtype)(outputs)
     if len(shape) == 2:
-        outputs = layers.Reshape(shape)(outputs)
+        outputs = layers.Reshape(shape, dtype=dtype)(outputs)
     return keras.Model(inputs, outputs, name="decoder")
 
 
-def dense_encoder(shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int]) -> keras.Model:
+def dense_encoder(
+    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+) -> keras.Model:
     """Build an encoder of dense layers for samples of any shape, which it flattens.
 
     Args:
@@ -84,17 +89,20 @@ def dense_encoder(shape: tuple[int, ...], latent_dim: int, filters: Sequence[int
         latent_dim: Number of latent dimensions.
         filters: Not used, so that both builders are called alike.
         units: Units of each hidden layer.
+        dtype: Dtype or dtype policy of the layers; Keras' global one by default.
 
     Returns:
         A model from samples to `[mean, log_var]`, each of shape `(batch_size, latent_dim)`.
     """
     del filters
     inputs = keras.Input(shape)
-    hidden = inputs if len(shape) == 1 else layers.Reshape((math.prod(shape),))(inputs)
-    return _with_heads(inputs, hidden, latent_dim, units)
+    hidden = inputs if len(shape) == 1 else layers.Reshape((math.prod(shape),), dtype=dtype)(inputs)
+    return _with_heads(inputs, hidden, latent_dim, units, dtype)
 
 
-def dense_decoder(shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int]) -> keras.Model:
+def dense_decoder(
+    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+) -> keras.Model:
     """Build the mirror image of `dense_encoder`.
 
     Args:
@@ -102,6 +110,7 @@ def dense_decoder(shape: tuple[int, ...], latent_dim: int, filters: Sequence[int
         latent_dim: Number of latent dimensions.
         filters: Not used, so that both builders are called alike.
         units: The encoder's units; they are used in reverse.
+        dtype: Dtype or dtype policy of the layers; Keras' global one by default.
 
     Returns:
         A model from latent vectors to unbounded values of the samples' shape.
@@ -110,18 +119,18 @@ def dense_decoder(shape: tuple[int, ...], latent_dim: int, filters: Sequence[int
     inputs = keras.Input((latent_dim,))
     hidden = inputs
     for count in reversed(units):
-        hidden = layers.Dense(count, **_HIDDEN)(hidden)
-    outputs = layers.Dense(math.prod(shape))(hidden)
+        hidden = layers.Dense(count, **_HIDDEN, dtype=dtype)(hidden)
+    outputs = layers.Dense(math.prod(shape), dtype=dtype)(hidden)
     if len(shape) != 1:
-        outputs = layers.Reshape(shape)(outputs)
+        outputs = layers.Reshape(shape, dtype=dtype)(outputs)
     return keras.Model(inputs, outputs, name="decoder")
 
 
 def _with_heads(
-    inputs: keras.KerasTensor, hidden: keras.KerasTensor, latent_dim: int, units: Sequence[int]
+    inputs: keras.KerasTensor, hidden: keras.KerasTensor, latent_dim: int, units: Sequence[int], dtype: Any = None
 ) -> keras.Model:
     for count in units:
-        hidden = layers.Dense(count, **_HIDDEN)(hidden)
-    mean = layers.Dense(latent_dim, name="mean")(hidden)
-    log_var = layers.Dense(latent_dim, name="log_var")(hidden)
+        hidden = layers.Dense(count, **_HIDDEN, dtype=dtype)(hidden)
+    mean = layers.Dense(latent_dim, name="mean", dtype=dtype)(hidden)
+    log_var = layers.Dense(latent_dim, name="log_var", dtype=dtype)(hidden)
     return keras.Model(inputs, [mean, log_var], name="encoder")

@@ -133,11 +133,11 @@ class VAE(keras.Model):
             raise ValueError(f"VAE needs samples of one known shape, at least 1-D. Received: input_shape={input_shape}")
         build_encoder, build_decoder, units = self._builders(shape)
         if self.encoder is None:
-            self.encoder = build_encoder(shape, self.latent_dim, self.filters, units)
+            self.encoder = build_encoder(shape, self.latent_dim, self.filters, units, self.dtype_policy)
         else:
             self._adopt_encoder(shape)
         if self.decoder is None:
-            self.decoder = build_decoder(shape, self.latent_dim, self.filters, units)
+            self.decoder = build_decoder(shape, self.latent_dim, self.filters, units, self.dtype_policy)
         else:
             self._adopt_decoder(shape)
         self.built = True

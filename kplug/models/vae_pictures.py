@@ -126,7 +126,7 @@ def _latent_space(means: np.ndarray, labels: np.ndarray | None, class_names: Any
         return figure
     for number, value in enumerate(classes):
         chosen = labels == value
-        name = class_names[int(value)] if class_names is not None else f"{value:g}"
+        name = class_names[int(value)] if class_names is not None and labels.dtype.kind in "iu" else value
         axes.scatter(points[chosen, 0], points[chosen, 1], s=12, alpha=0.8, color=f"C{number % 10}", label=str(name))
     axes.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -138,6 +138,8 @@ def _two_dimensional(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
         return np.column_stack([means[:, 0], spread]), ("z[0]", "(spread out at random)")
     if means.shape[1] == 2:
         return means, ("z[0]", "z[1]")
+    if len(means) < 2:
+        return means[:, :2], ("z[0]", "z[1]")
     from sklearn.decomposition import PCA
 
     return PCA(n_components=2, random_state=0).fit_transform(means), ("first principal axis", "second principal axis")

@@ -14,7 +14,7 @@ from typing import Any
 
 import joblib
 
-EXECUTION_SECONDS = 0.2
+EXECUTION_SECONDS = 0.1
 """How long one execution of several steps should take at most: a run can stop between executions only."""
 
 _MOST_STEPS = 32
