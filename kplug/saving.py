@@ -54,14 +54,17 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A
 def _read_config(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
+            config = json.loads(archive.read("config.json"))
+        if not isinstance(config, dict) or "class_name" not in config:
+            raise ValueError("its config.json describes no model")
     except FileNotFoundError:
         raise SavedModelError(f"There is no file {path}.") from None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise SavedModelError(
             f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
             "Save it with `model.save('name.keras')`."
         ) from error
+    return config
 
 
 def _registered_names(config: Any) -> Iterator[str]:

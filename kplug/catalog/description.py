@@ -37,6 +37,8 @@ class Description:
         metrics: A model's default metrics.
         references: Papers and other sources.
         source: `file:line` of the definition.
+        unfinished: Whether the component is broken because describing its plugin did not come to an end; it is
+            tried again when it is next asked for.
     """
 
     component: Component
@@ -53,6 +55,7 @@ class Description:
     metrics: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     source: str | None = None
+    unfinished: bool = False
 
     @property
     def broken(self) -> bool:
@@ -98,7 +101,7 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
     """Return the descriptions of several components; each plugin that is not in the cache gets one child process."""
     wanted = list(wanted)
     found = known(wanted)
-    missing = {component.distribution for component in wanted if component not in found}
+    missing = {one.distribution for one in wanted if one not in found or found[one].unfinished}
     if missing:
         with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
             for descriptions in pool.map(_inspect_distribution, sorted(missing)):
@@ -108,13 +111,15 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
 
 def known(wanted: Iterable[Component]) -> dict[Component, Description]:
     """Return the descriptions that need no process: those in the cache, and those of faulty entry points."""
-    wanted = list(wanted)
+    wanted = set(wanted)
     found = {one: Description(one, status="broken", error=one.fault) for one in wanted if one.fault is not None}
     for distribution in {one.distribution for one in wanted if one.fault is None}:
         siblings = _siblings(distribution)
         records = description_cache.read(siblings)
         found.update(
-            (one, _from_record(one, records[one.kind, one.name])) for one in siblings if (one.kind, one.name) in records
+            (one, _from_record(one, records[one.kind, one.name]))
+            for one in siblings
+            if one in wanted and (one.kind, one.name) in records
         )
     return found
 

@@ -20,8 +20,8 @@ def get(name: str, kind: str | None = None) -> Any:
         kind: Look among one kind only (`"loss"`, `"model"`, …).
 
     Returns:
-        What the entry point refers to. Keras accepts a loss, metric or optimizer class where it accepts a name:
-        `model.compile(loss=kplug.get("focal_loss"))`.
+        What the entry point refers to, as it is: a class is not called. In a model:
+        `model.compile("adam", loss=kplug.get("focal_loss")(gamma=2.0))`.
 
     Raises:
         UnknownComponentError, AmbiguousNameError: If the name means nothing, or several things.

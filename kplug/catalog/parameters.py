@@ -55,7 +55,7 @@ def check_parameters(
         values: What was given; anything that JSON can hold.
 
     Returns:
-        The values, with whole floats made integers where an integer is due.
+        The values, with whole floats made integers where an integer is due, and integers floats where a float is.
 
     Raises:
         ParameterError: If a name is unknown or a value does not fit. Every problem has its own line.
@@ -74,7 +74,7 @@ def check_parameters(
                 f"{section}.{name} = {_shown(value)} is not possible for {owner}: expected {parameter.type}."
             )
         else:
-            checked[name] = _whole(value) if _takes_integers_only(parameter.schema) else value
+            checked[name] = _as_number_due(value, parameter.schema)
     if problems:
         raise ParameterError("\n".join(problems))
     return checked
@@ -175,11 +175,11 @@ def _shown(value: JSON) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _takes_integers_only(schema: Schema) -> bool:
-    alternatives = schema.get("anyOf", [schema])
-    types = {alternative.get("type") for alternative in alternatives}
-    return "integer" in types and "number" not in types
-
-
-def _whole(value: JSON) -> JSON:
-    return int(value) if isinstance(value, float) else value
+def _as_number_due(value: JSON, schema: Schema) -> JSON:
+    """JSON has one kind of number, Python two: return the one that the parameter takes."""
+    types = {alternative.get("type") for alternative in schema.get("anyOf", [schema])}
+    if isinstance(value, float) and "integer" in types and "number" not in types:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in types and "integer" not in types:
+        return float(value)
+    return value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import sys
+import tempfile
 from importlib import metadata
 from typing import Annotated, Any
 
@@ -105,7 +105,11 @@ def _plugins() -> list[dict[str, Any]]:
 
 def _writable(folder: Any) -> bool:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".kplug-", dir=existing):
+            return True
+    except OSError:
+        return False
 
 
 def _print(report: dict[str, Any]) -> None:

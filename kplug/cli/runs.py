@@ -76,9 +76,13 @@ def log_command(
     run: Key,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     runs_dir: RunsDir = None,
+    json: Json = False,
 ) -> None:
     """Print what the worker printed."""
     found = _open(run, runs_dir)
+    if json:
+        print_json({"id": found.id, "log": found.log()})
+        return
     shown = 0
     while True:
         ended = found.ended

@@ -10,7 +10,7 @@ from kplug.catalog.facts import INFO_FIELDS
 from kplug.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Splits that `fit` accepts, and a record of what they hold.
 
@@ -31,6 +31,10 @@ class Dataset:
     test: Any = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name}={_in_words(getattr(self, name))}" for name in ("train", "validation", "test"))
+        return f"Dataset({splits}, info={dict(self.info)})"
+
     def __post_init__(self) -> None:
         unknown = sorted(set(self.info) - set(INFO_FIELDS))
         if unknown:
@@ -39,6 +43,12 @@ class Dataset:
             )
         for split in ("train", "validation", "test"):
             _check_split(split, getattr(self, split))
+
+
+def _in_words(split: Any) -> str:
+    if not isinstance(split, tuple):
+        return "None" if split is None else f"<{type(split).__name__}>"
+    return f"({', '.join(f'{part.dtype}{part.shape}' if hasattr(part, 'shape') else repr(part) for part in split)})"
 
 
 def _check_split(name: str, split: Any) -> None:

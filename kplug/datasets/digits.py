@@ -36,9 +36,14 @@ def digits(
     Returns:
         A `kplug.Dataset`; its info has `input_shape`, `num_classes` and `class_names`.
 
+    Raises:
+        ValueError: If `validation_fraction` is out of range.
+
     References:
         Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository, doi:10.24432/C50P49
     """
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(f"`validation_fraction` must be at least 0 and less than 1. Received: {validation_fraction!r}")
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 
-
 _GENERATOR_STATE = "seed_generator_state"
 
 
@@ -69,6 +68,8 @@ class Sampling(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         mean_shape, log_var_shape = _pair(input_shape)
+        if not (isinstance(mean_shape, (list, tuple)) and isinstance(log_var_shape, (list, tuple))):
+            raise ValueError(f"Sampling needs a pair (mean, log_var). Received one tensor of shape {input_shape}")
         if tuple(mean_shape) != tuple(log_var_shape):
             raise ValueError(
                 "Sampling needs a mean and a log variance of one shape. "

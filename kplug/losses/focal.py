@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 from pydantic import Field
 
@@ -17,6 +18,7 @@ _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 _REFERENCE = "Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002"
 
 
+@keras.saving.register_keras_serializable(package="kplug")
 def focal_loss(
     y_true: Any,
     y_pred: Any,
@@ -175,7 +177,7 @@ class FocalLoss(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "alpha": self.alpha,
+            "alpha": self.alpha if isinstance(self.alpha, (tuple, list)) or self.alpha is None else float(self.alpha),
             "gamma": self.gamma,
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
@@ -184,7 +186,7 @@ class FocalLoss(keras.losses.Loss):
 
 
 def _check_parameters(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:
-    weights = [] if alpha is None else [alpha] if isinstance(alpha, (int, float)) else list(alpha)
+    weights = [] if alpha is None else np.ravel(alpha).tolist()
     if not all(0 <= weight <= 1 for weight in weights):
         raise ValueError(f"`alpha` must lie between 0 and 1, or be None. Received: alpha={alpha}")
     if not gamma >= 0:
@@ -220,18 +222,19 @@ def _log_probabilities(y_pred: Any, from_logits: bool) -> tuple[Any, Any]:
     # In half precision 1 - 1e-7 would round to 1.
     epsilon = max(keras.config.epsilon(), _EPS.get(keras.backend.standardize_dtype(y_pred.dtype), 0.0))
     # The clipped value with the gradient of the unclipped one: a certain mistake must still be pulled back.
-    probability = y_pred + ops.stop_gradient(ops.clip(y_pred, epsilon, 1 - epsilon) - y_pred)
+    probability = ops.stop_gradient(ops.clip(y_pred, epsilon, 1 - epsilon)) + (y_pred - ops.stop_gradient(y_pred))
     return ops.log(probability), ops.log1p(-probability)
 
 
 def _weights_along_axis(alpha: float | Sequence[float], y_pred: Any, axis: int) -> Any:
-    if isinstance(alpha, (int, float)):
+    if np.ndim(alpha) == 0:
         return alpha
     shape = [1] * len(y_pred.shape)
-    shape[axis] = len(alpha)
-    if y_pred.shape[axis] not in {None, len(alpha)}:
+    count = len(np.ravel(alpha))
+    shape[axis] = count
+    if y_pred.shape[axis] not in {None, count}:
         raise ValueError(
             f"`alpha` must have one weight per label along axis {axis}. "
-            f"Received: {len(alpha)} weights, y_pred of shape {tuple(y_pred.shape)}"
+            f"Received: {count} weights, y_pred of shape {tuple(y_pred.shape)}"
         )
     return ops.reshape(ops.convert_to_tensor(alpha, dtype=y_pred.dtype), shape)

@@ -166,6 +166,11 @@ class VAE(keras.Model):
             return
         if not hasattr(outputs, "shape"):
             raise ValueError(f"The encoder must put out a tensor or a pair of tensors. Received: {type(outputs)}")
+        if len(outputs.shape) != 2:
+            raise ValueError(
+                "The encoder must put out features that are vectors, of shape (batch_size, features). "
+                f"Received outputs of shape {tuple(outputs.shape[1:])} per sample: end the encoder with Flatten, say."
+            )
         self.mean_head = keras.layers.Dense(self.latent_dim, name="mean", dtype=self.dtype_policy)
         self.log_var_head = keras.layers.Dense(self.latent_dim, name="log_var", dtype=self.dtype_policy)
         self.mean_head.build(outputs.shape)
@@ -178,7 +183,7 @@ class VAE(keras.Model):
                 f"The decoder must put out samples of shape {shape}, as the data have. "
                 f"Received outputs of shape {tuple(outputs.shape[1:])}"
             )
-        last = getattr(self.decoder, "layers", [None])[-1]
+        last: Any = next(reversed(getattr(self.decoder, "layers", ())), None)
         if self.likelihood == "bernoulli" and getattr(last, "activation", None) is keras.activations.sigmoid:
             raise ValueError(
                 "With `likelihood='bernoulli'` the decoder must put out logits, "
@@ -212,21 +217,27 @@ class VAE(keras.Model):
         else:
             reconstruction_loss = -gaussian_log_likelihood(x, reconstruction, self.scale)
         kl_loss = gaussian_kl(mean, log_var)
+        if sample_weight is not None:
+            sample_weight = ops.reshape(ops.cast(sample_weight, precise), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
         self.kl_tracker.update_state(kl_loss, sample_weight=sample_weight)
         negative_elbo = reconstruction_loss + self.beta * kl_loss
         if sample_weight is not None:
-            negative_elbo = negative_elbo * ops.cast(sample_weight, precise)
+            negative_elbo = negative_elbo * sample_weight
         return ops.mean(negative_elbo) + sum(ops.cast(ops.sum(extra), precise) for extra in self.losses)
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train the model as `keras.Model.fit` does; targets are ignored.
 
         Raises:
             ValueError: If `x` is an array with values that the likelihood cannot have.
         """
         self.check_data(x)
-        return super().fit(x, *args, **kwargs)
+        return super().fit(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return the losses as `keras.Model.evaluate` does; targets are ignored."""
+        return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def check_data(self, x: Any) -> None:
         """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
@@ -306,6 +317,7 @@ class VAE(keras.Model):
             ValueError: If the model has not seen data yet.
         """
         self._insist_built()
+        _check(isinstance(n, int) and n >= 0, "`n` must be a whole number, at least 0", n=n)
         z = np.random.default_rng(seed).standard_normal((n, self.latent_dim)).astype("float32")
         return self.decode(z)
 
@@ -350,6 +362,11 @@ class VAE(keras.Model):
             if config.get(name) is not None
         }
         return cls(**{**config, **parts})
+
+
+def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:
+    """Return a target where sample weights need one: without any, Keras would pass over the weights."""
+    return x if y is None and options.get("sample_weight") is not None else y
 
 
 def _batches(array: np.ndarray, batch_size: int) -> list[np.ndarray]:

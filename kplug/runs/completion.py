@@ -93,7 +93,7 @@ def _split_setting(setting: str) -> tuple[str, str, str]:
     section = _ALIASES.get(section, section)
     if not (equals and dot and name) or section not in SECTIONS:
         raise ParameterError(
-            f"--set {setting}: expected SECTION.PARAMETER=VALUE, where SECTION is {', '.join(SECTIONS)}; "
+            f"--set {setting}: expected SECTION.PARAMETER=VALUE, where SECTION is {', '.join(SECTIONS)} (or data); "
             "for example --set model.latent_dim=16."
         )
     return section, name, text
