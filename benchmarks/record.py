@@ -1,4 +1,4 @@
-"""What every benchmark writes down: figures, and the machine and versions they were measured with."""
+"""What every benchmark leaves: a printed table, and a file with the figures, the machine and the versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,31 +15,47 @@ import psutil
 
 RESULTS = Path(__file__).parent / "results"
 
-_PACKAGES = ("kplug", "keras", "tensorflow", "jax", "numpy", "typer", "pydantic")
+_PACKAGES = ("kplug", "keras", "tensorflow", "numpy", "typer", "pydantic")
 
 
-def write_result(name: str, figures: dict[str, Any], **peers: str) -> None:
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on; call it before measuring, for the load that others put on the machine."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "load_average_before": [round(load, 1) for load in psutil.getloadavg()],
+    }
+
+
+def write_result(
+    name: str,
+    figures: Mapping[str, Any],
+    where: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    peers: Mapping[str, str] | None = None,
+) -> None:
     """Write `results/<name>.json`.
 
     Args:
         name: The benchmark.
         figures: What was measured.
-        **peers: Versions of peers that are not installed in this environment.
+        where: What `machine` returned.
+        settings: Rounds, epochs and the like.
+        peers: Versions of peers that are not installed in this environment.
     """
     record = {
         "benchmark": name,
-        "date": datetime.date.today().isoformat(),
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "memory_gib": round(psutil.virtual_memory().total / 2**30),
-            "python": platform.python_version(),
-        },
-        "versions": {**{package: _version(package) for package in _PACKAGES}, **peers},
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": where,
+        "versions": {**{package: metadata.version(package) for package in _PACKAGES}, **(peers or {})},
+        "settings": settings,
         "figures": figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -47,22 +64,21 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     lines = [header, *([_shown(row[name]) for name in header] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
-        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)), flush=True)
+
+
+def spread(ratio: Mapping[str, float]) -> str:
+    """Return a comparison in one cell: its median, and its quartiles in brackets."""
+    return f"{ratio['median']:.3g} [{ratio['lower_quartile']:.3g}, {ratio['upper_quartile']:.3g}]"
 
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+    information = Path("/proc/cpuinfo")
+    for line in information.read_text().splitlines() if information.exists() else ():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()

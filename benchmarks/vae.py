@@ -1,133 +1,118 @@
 """The variational autoencoder beside plain Keras, a plain PyTorch loop and pythae: samples per second, and test -ELBO.
 
-Every contestant is a process of its own; they train by turns, so that a change in the machine's speed meets all alike.
-
     python benchmarks/vae.py --peer-python PATH_TO_A_PYTHON_WITH_TORCH_AND_PYTHAE
+
+Every contestant is a process of its own (`vae_contestant.py`); they train by turns.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from record import print_table, write_result
+from record import machine, print_table, spread, write_result
+from side_by_side import Contestant, by_round, has_modules, take_turns
 
-CONTESTANT = Path(__file__).with_name("vae_contestant.py")
+PROGRAM = Path(__file__).with_name("vae_contestant.py")
 SAMPLES = {"digits": 1437, "conv28": 1536, "mlp28": 10_000}
-PEER_CONTESTANTS = ("torch", "pythae")
+NEEDED = {"torch": ("numpy", "sklearn", "torch"), "pythae": ("numpy", "sklearn", "torch", "pythae")}
 QUALITY_EPOCHS = 100
-QUALITY_SEEDS = 3
 
 
-class Contestant:
-    """A contestant's process."""
-
-    def __init__(self, name: str, protocol: str, python: str, seed: int = 0) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            [python, str(CONTESTANT), name, protocol, str(SAMPLES[protocol]), str(seed)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.read()  # the first epoch, with all that is done only once
-
-    def train(self, epochs: int) -> float:
-        """Train for some epochs and return the seconds they took."""
-        self._order(str(epochs))
-        return self.read()["seconds"]
-
-    def test_loss(self) -> float:
-        """Return the mean -ELBO on the test images, in nats."""
-        self._order("test")
-        return self.read()["loss"]
-
-    def read(self) -> dict[str, float]:
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name} ended with exit code {self._process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _order(self, text: str) -> None:
-        self._process.stdin.write(f"{text}\n")
-        self._process.stdin.flush()
-
-
-def measure_speed(protocol: str, pythons: dict[str, str], rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Return samples per second of each contestant, and the median ratio of kplug's to each peer's, round by round."""
-    contestants = [Contestant(name, protocol, python) for name, python in pythons.items()]
+def measure_speed(protocol: str, pythons: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
+    """Return each contestant's samples per second, and the ratio of kplug's to it round by round."""
+    contestants = {name: _start(name, protocol, python) for name, python in pythons.items()}
     epochs = {}
-    for contestant in contestants:
+    for name, contestant in contestants.items():
         contestant.train(1)
-        epochs[contestant.name] = max(1, round(seconds / contestant.train(1)))
-    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-    for number in range(rounds):
-        for contestant in contestants if number % 2 == 0 else reversed(contestants):
-            count = epochs[contestant.name]
-            rates[contestant.name].append(SAMPLES[protocol] * count / contestant.train(count))
-    for contestant in contestants:
+        epochs[name] = max(1, round(seconds / contestant.train(1)))
+
+    def turn(name: str) -> float:
+        return SAMPLES[protocol] * epochs[name] / contestants[name].train(epochs[name])
+
+    rates = take_turns({name: lambda name=name: turn(name) for name in contestants}, rounds)
+    for contestant in contestants.values():
         contestant.close()
     return {
         name: {
             "samples_per_second": round(statistics.median(values)),
-            "kplug_ratio": round(statistics.median(a / b for a, b in zip(rates["kplug"], values, strict=True)), 3),
+            "by_round": [round(value) for value in values],
+            "kplug_ratio": by_round(rates["kplug"], values),
         }
         for name, values in rates.items()
     }
 
 
-def measure_quality(pythons: dict[str, str]) -> dict[str, list[float]]:
-    """Return each contestant's test -ELBO in nats after the protocol's 100 epochs, one figure per seed."""
-    losses: dict[str, list[float]] = {}
-    for name, python in pythons.items():
-        for seed in range(QUALITY_SEEDS):
-            contestant = Contestant(name, "digits", python, seed)
-            contestant.train(QUALITY_EPOCHS - 1)
-            losses.setdefault(name, []).append(round(contestant.test_loss(), 3))
-            contestant.close()
-    return losses
+def measure_quality(pythons: dict[str, str], seeds: int, peer_seeds: int) -> dict[str, list[float]]:
+    """Return each contestant's test -ELBO in nats after the digits protocol's 100 epochs, one figure per seed."""
+    return {
+        name: [_trained(name, python, seed) for seed in range(seeds if name == "kplug" else peer_seeds)]
+        for name, python in pythons.items()
+    }
+
+
+def _trained(name: str, python: str, seed: int) -> float:
+    contestant = _start(name, "digits", python, seed)
+    contestant.train(QUALITY_EPOCHS - 1)  # one epoch is trained without an order
+    loss = contestant.evaluate()
+    contestant.close()
+    return round(loss, 3)
+
+
+def _start(name: str, protocol: str, python: str, seed: int = 0) -> Contestant:
+    return Contestant([python, str(PROGRAM), name, protocol, str(SAMPLES[protocol]), str(seed)])
 
 
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-python", help="interpreter that has torch and pythae; without it they are left out")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter with torch and pythae")
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of one turn")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of kplug's test -ELBO")
+    parser.add_argument("--peer-seeds", type=int, default=1, help="seeds of the peers' test -ELBO")
     arguments = parser.parse_args()
+    where = machine()
     pythons = dict.fromkeys(("kplug", "keras"), sys.executable)
-    if arguments.peer_python:
-        pythons |= dict.fromkeys(PEER_CONTESTANTS, arguments.peer_python)
+    for name, modules in NEEDED.items():
+        if has_modules(arguments.peer_python, *modules):
+            pythons[name] = arguments.peer_python
+        else:
+            print(f"{name} is left out: the interpreter lacks one of {', '.join(modules)}")
 
-    figures: dict[str, object] = {}
+    figures: dict[str, Any] = {}
     for protocol in SAMPLES:
-        figures[protocol] = speeds = measure_speed(protocol, pythons, arguments.rounds, arguments.seconds)
+        figures[protocol] = measure_speed(protocol, pythons, arguments.rounds, arguments.seconds)
         print(f"\n{protocol}")
-        print_table([{"contestant": name, **row} for name, row in speeds.items()])
-    figures["digits_test_negative_elbo"] = losses = measure_quality(pythons)
-    print("\ndigits, test -ELBO in nats after 100 epochs, by seed")
-    print_table(
-        [{"contestant": name, "mean": statistics.mean(values), "seeds": values} for name, values in losses.items()]
-    )
-    write_result("vae", figures, **_peer_versions(arguments.peer_python))
+        print_table(
+            [
+                {
+                    "contestant": name,
+                    "samples/s": row["samples_per_second"],
+                    "kplug's ratio": spread(row["kplug_ratio"]),
+                }
+                for name, row in figures[protocol].items()
+            ]
+        )
+    losses = measure_quality(pythons, arguments.seeds, arguments.peer_seeds)
+    figures["digits_test_negative_elbo"] = {
+        name: {"mean": round(statistics.mean(values), 3), "by_seed": values} for name, values in losses.items()
+    }
+    print(f"\ndigits, test -ELBO in nats after {QUALITY_EPOCHS} epochs")
+    print_table([{"contestant": name, **row} for name, row in figures["digits_test_negative_elbo"].items()])
+    settings = {"rounds": arguments.rounds, "seconds_per_turn": arguments.seconds, "quality_epochs": QUALITY_EPOCHS}
+    write_result("vae", figures, where, settings, _versions(arguments.peer_python, pythons))
 
 
-def _peer_versions(python: str | None) -> dict[str, str]:
-    if python is None:
-        return {}
-    code = "from importlib.metadata import version; print(version('torch'), version('pythae'))"
-    torch, pythae = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    return {"torch": torch, "pythae": pythae}
+def _versions(python: str, pythons: dict[str, str]) -> dict[str, str]:
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    peers = [name for name in NEEDED if name in pythons]
+    said = subprocess.run([python, "-c", code, *peers], capture_output=True, text=True, check=True).stdout
+    return dict(zip(peers, said.split(), strict=True))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
-"""One contestant of `vae.py`: trains for as many epochs as each line of standard input says, and answers with seconds.
+"""One contestant of `vae.py`, which runs it as `python vae_contestant.py CONTESTANT PROTOCOL SAMPLES SEED`.
 
-Run by `vae.py` as `python vae_contestant.py CONTESTANT PROTOCOL SAMPLES SEED`. It must run in an interpreter that has
+It must run in an interpreter that has
 PyTorch and pythae but neither Keras nor kplug, so every library is imported by the contestant that needs it.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 
 import numpy as np
+from side_by_side import Pace
 
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
@@ -22,15 +20,16 @@ FOREVER = 10**7
 TEST_SIZE = 360
 DRAWS = 10
 
-_answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # what the libraries print must not be taken for an answer
+Encode = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Decode = Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> None:
     """Train when told to, until standard input ends."""
     contestant, protocol, samples, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    pace = Pace()
     train, test = load(protocol, samples)
-    CONTESTANTS[contestant](protocol, train, test, seed)
+    CONTESTANTS[contestant](protocol, train, test, seed, pace)
 
 
 def load(protocol: str, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,32 +49,25 @@ def latent_dim(protocol: str) -> int:
     return 2 if protocol == "digits" else 16
 
 
-class Pace:
-    """Counts epochs, and reads the next order when the last one is done."""
+def negative_elbo(x: np.ndarray, encode: Encode, decode: Decode) -> float:
+    """Return the mean -ELBO in nats of Bernoulli images, over several draws; the same arithmetic for every contestant.
 
-    def __init__(self, test_loss: Callable[[], float]) -> None:
-        self._test_loss = test_loss
-        self._left = 1
-        self._begun = time.perf_counter()
-
-    def epoch_end(self) -> None:
-        """Note the end of an epoch, after all its work is done."""
-        self._left -= 1
-        while self._left == 0:
-            _answer(seconds=time.perf_counter() - self._begun)
-            order = sys.stdin.readline().strip()
-            if order == "test":
-                _answer(loss=self._test_loss())
-                order = sys.stdin.readline().strip()
-            if not order:
-                os._exit(0)
-            self._left = int(order)
-            self._begun = time.perf_counter()
-
-
-def _answer(**fields: float) -> None:
-    _answers.write(json.dumps(fields) + "\n")
-    _answers.flush()
+    Args:
+        x: Images with values between 0 and 1, the sample axis first.
+        encode: From images to mean and log variance, each of shape `(n, latent_dim)`.
+        decode: From latent vectors to probabilities, of as many elements as the images.
+    """
+    mean, log_var = (part.astype("float64") for part in encode(x))
+    pixels = x.reshape(len(x), -1).astype("float64")
+    kl = 0.5 * np.sum(np.square(mean) + np.exp(log_var) - 1 - log_var, axis=1)
+    generator = np.random.default_rng(0)
+    losses = []
+    for _ in range(DRAWS):
+        z = mean + np.exp(0.5 * log_var) * generator.standard_normal(mean.shape)
+        probability = decode(z.astype("float32")).reshape(pixels.shape).astype("float64").clip(1e-7, 1 - 1e-7)
+        log_likelihood = pixels * np.log(probability) + (1 - pixels) * np.log1p(-probability)
+        losses.append(np.mean(kl - log_likelihood.sum(axis=1)))
+    return float(np.mean(losses))
 
 
 def _keras_callback(pace: Pace) -> object:
@@ -88,7 +80,7 @@ def _keras_callback(pace: Pace) -> object:
     return EpochEnd()
 
 
-def train_kplug(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -> None:
+def train_kplug(protocol: str, train: np.ndarray, test: np.ndarray, seed: int, pace: Pace) -> None:
     """`kplug.VAE` as the worker trains it: its threads, pipeline, steps per execution and optimizer kernel."""
     from kplug.training.performance import choose_execution, set_up_backend
 
@@ -96,28 +88,32 @@ def train_kplug(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -
     import keras
 
     import kplug
+    from kplug.training.assembly import prepare
     from kplug.training.fused_adam import fuse
     from kplug.training.pipeline import fit_arguments, training_arrays
 
     keras.utils.set_random_seed(seed)
-    vae = kplug.VAE(latent_dim=latent_dim(protocol))
-    dataset = kplug.Dataset(train=(train, np.zeros(len(train), "int64")))
+    if protocol == "digits":
+        dataset = kplug.datasets.digits(validation_fraction=0)
+        if not (np.array_equal(dataset.train[0], train) and np.array_equal(dataset.test[0], test)):
+            raise SystemExit("kplug.datasets.digits is not the protocol's data")
+    else:
+        dataset = kplug.Dataset(train=(train, np.zeros(len(train), "int64")))
+    dense = {"architecture": "dense", "units": (400,)} if protocol == "mlp28" else {}
+    vae = kplug.VAE(latent_dim=latent_dim(protocol), **dense)
     arrays = training_arrays(dataset.train)
-    vae.build((None, *train.shape[1:]))
+    prepare(vae, arrays)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     execution = choose_execution("tensorflow", machine, vae, optimizer, arrays, BATCH_SIZE)
     vae.compile(optimizer, steps_per_execution=execution.steps_per_execution, jit_compile=execution.jit_compile)
     if execution.fused_adam:
         fuse(vae.optimizer)
     data, callbacks = fit_arguments(dataset, arrays, execution.pipeline, BATCH_SIZE, seed)
-
-    def test_loss() -> float:
-        return float(np.mean([vae.evaluate(test, verbose=0, return_dict=True)["loss"] for _ in range(DRAWS)]))
-
-    vae.fit(**data, epochs=FOREVER, verbose=0, callbacks=[*callbacks, _keras_callback(Pace(test_loss))])
+    pace.begin(lambda: negative_elbo(test, vae.encode, vae.decode))
+    vae.fit(**data, epochs=FOREVER, verbose=0, callbacks=[*callbacks, _keras_callback(pace)])
 
 
-def train_keras(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -> None:
+def train_keras(protocol: str, train: np.ndarray, test: np.ndarray, seed: int, pace: Pace) -> None:
     """The usual Keras tutorial: sigmoid output, `train_step` with a gradient tape, plain `fit`."""
     import keras
     import tensorflow as tf
@@ -174,11 +170,12 @@ def train_keras(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -
     vae = TutorialVAE()
     vae.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE))
 
-    def test_loss() -> float:
-        return float(np.mean([sum(float(term) for term in vae.terms(test)) for _ in range(DRAWS)]))
+    def encode(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, log_var = encoder(x)
+        return mean.numpy(), log_var.numpy()
 
-    callback = _keras_callback(Pace(test_loss))
-    vae.fit(train, epochs=FOREVER, batch_size=BATCH_SIZE, verbose=0, callbacks=[callback])
+    pace.begin(lambda: negative_elbo(test, encode, lambda z: decoder(z).numpy()))
+    vae.fit(train, epochs=FOREVER, batch_size=BATCH_SIZE, verbose=0, callbacks=[_keras_callback(pace)])
 
 
 def _torch_networks(protocol: str, train: np.ndarray) -> tuple:
@@ -200,19 +197,34 @@ def _torch_networks(protocol: str, train: np.ndarray) -> tuple:
     return trunk, nn.Linear(16, size), nn.Linear(16, size), decoder
 
 
+def _torch_negative_elbo(test: np.ndarray, networks: tuple) -> float:
+    import torch
+
+    trunk, mean_head, log_var_head, decoder = networks
+
+    def encode(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features = trunk(torch.from_numpy(x))
+        return mean_head(features).numpy(), log_var_head(features).numpy()
+
+    with torch.no_grad():
+        return negative_elbo(
+            _channels_first(test), encode, lambda z: torch.sigmoid(decoder(torch.from_numpy(z))).numpy()
+        )
+
+
 def _channels_first(x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 2 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
-def train_torch(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -> None:
+def train_torch(protocol: str, train: np.ndarray, test: np.ndarray, seed: int, pace: Pace) -> None:
     """A plain PyTorch loop that slices shuffled indices; the fastest plain way."""
     import torch
     from torch.nn import functional
 
     torch.manual_seed(seed)
-    trunk, mean_head, log_var_head, decoder = _torch_networks(protocol, train)
-    parts = (trunk, mean_head, log_var_head, decoder)
-    optimizer = torch.optim.Adam([weight for part in parts for weight in part.parameters()], LEARNING_RATE)
+    networks = _torch_networks(protocol, train)
+    trunk, mean_head, log_var_head, decoder = networks
+    optimizer = torch.optim.Adam([weight for part in networks for weight in part.parameters()], LEARNING_RATE)
 
     def loss_of(x: torch.Tensor) -> torch.Tensor:
         features = trunk(x)
@@ -222,11 +234,7 @@ def train_torch(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
         return (reconstruction + kl).mean()
 
-    def test_loss() -> float:
-        with torch.no_grad():
-            return float(np.mean([loss_of(torch.from_numpy(_channels_first(test))).item() for _ in range(DRAWS)]))
-
-    pace = Pace(test_loss)
+    pace.begin(lambda: _torch_negative_elbo(test, networks))
     x = torch.from_numpy(_channels_first(train))
     while True:
         total = torch.zeros(())
@@ -239,7 +247,7 @@ def train_torch(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -
         pace.epoch_end()
 
 
-def train_pythae(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) -> None:
+def train_pythae(protocol: str, train: np.ndarray, test: np.ndarray, seed: int, pace: Pace) -> None:
     """Pythae's VAE and trainer, with the protocol's networks."""
     import torch
     from pythae.data.datasets import BaseDataset
@@ -251,7 +259,8 @@ def train_pythae(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) 
 
     logging.disable(logging.CRITICAL)
     torch.manual_seed(seed)
-    trunk, mean_head, log_var_head, decoder = _torch_networks(protocol, train)
+    networks = _torch_networks(protocol, train)
+    trunk, mean_head, log_var_head, decoder = networks
 
     class Encoder(BaseEncoder):
         def __init__(self) -> None:
@@ -274,17 +283,11 @@ def train_pythae(protocol: str, train: np.ndarray, test: np.ndarray, seed: int) 
     config = VAEConfig(input_dim=x.shape[1:], latent_dim=latent_dim(protocol), reconstruction_loss="bce")
     vae = VAE(config, Encoder(), Decoder())
 
-    def test_loss() -> float:
-        batch = BaseDataset(torch.from_numpy(_channels_first(test)), torch.ones(len(test)))[:]
-        with torch.no_grad():
-            return float(np.mean([vae(batch).loss.item() for _ in range(DRAWS)]))
-
-    pace = Pace(test_loss)
-
     class EpochEnd(TrainingCallback):
         def on_epoch_end(self, *args: object, **kwargs: object) -> None:
             pace.epoch_end()
 
+    pace.begin(lambda: _torch_negative_elbo(test, networks))
     with tempfile.TemporaryDirectory() as folder:
         BaseTrainer(
             vae,

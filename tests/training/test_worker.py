@@ -141,7 +141,7 @@ def test_the_same_spec_gives_the_same_weights(trained, tmp_path):
 
 
 def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 20, "batch_size": 32}))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 80, "batch_size": 32}))
     assert run.state == "completed", run.log()
     assert run.last_metrics()["val_accuracy"] > 0.9
     assert (run.directory.artifacts / "note.txt").read_text() == "2 classes"
