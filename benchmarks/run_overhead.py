@@ -2,140 +2,151 @@
 
     python benchmarks/run_overhead.py
 
-The bare script trains the same model with the same settings under `fit`, with no record and no heartbeat; by turns with
-runs started through kplug. A second bare script uses plain `fit` on arrays, as most people write it.
+Runs started through kplug take turns with bare scripts (`bare_fit.py`): one with the settings that the worker chooses
+but no run around it, one with plain `fit` as most people write it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import operator
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
-from record import print_table, write_result
+from record import machine, print_table, spread, write_result
+from side_by_side import by_round, child_environment, take_turns
 
-EPOCHS = 60
-WARM_UP_EPOCHS = 5
+from kplug.runs.completion import complete
+from kplug.runs.launch import launch
 
-BARE = """
-import json, sys, time
-kplug_like = sys.argv[1] == "same settings"
-if kplug_like:
-    from kplug.training.performance import choose_execution, set_up_backend
-    machine = set_up_backend("tensorflow")
-import keras
-import kplug
-
-class Times(keras.callbacks.Callback):
-    first, ends = None, []
-    def on_train_batch_begin(self, batch, logs=None):
-        self.first = self.first or time.time()
-    def on_epoch_end(self, epoch, logs=None):
-        self.ends.append(time.time())
-
-keras.utils.set_random_seed(0)
-digits = kplug.datasets.digits()
-vae, adam, times = kplug.VAE(), keras.optimizers.Adam(), Times()
-if kplug_like:
-    from kplug.training.fused_adam import fuse
-    from kplug.training.pipeline import fit_arguments, training_arrays
-    arrays = training_arrays(digits.train)
-    vae.build((None, 8, 8, 1))
-    execution = choose_execution("tensorflow", machine, vae, adam, arrays, 128)
-    vae.compile(adam, steps_per_execution=execution.steps_per_execution)
-    fuse(vae.optimizer)
-    data, callbacks = fit_arguments(digits, arrays, execution.pipeline, 128, 0)
-else:
-    vae.compile(adam)
-    data, callbacks = {"x": digits.train[0], "validation_data": digits.validation, "batch_size": 128}, []
-vae.fit(**data, epochs=int(sys.argv[2]), verbose=0, callbacks=[*callbacks, times])
-print("TIMES", json.dumps({"first": times.first, "ends": times.ends}))
-"""
+PROGRAM = Path(__file__).with_name("bare_fit.py")
+WARM_UP_EPOCHS = 4
+TIME_LIMIT = 300
 
 
-def bare(how: str) -> tuple[float, float]:
-    """Train in a bare script; return seconds to the first batch and the median seconds per epoch."""
+@dataclass(frozen=True)
+class Timing:
+    """One training.
+
+    Attributes:
+        first_batch_begun: Seconds from the start until Keras asked for the first batch; tracing comes after it.
+        first_batch_done: Seconds from the start until the first execution was over, tracing included.
+        epoch: Median seconds per epoch, validation included, after a few to warm up.
+    """
+
+    first_batch_begun: float
+    first_batch_done: float
+    epoch: float
+
+
+def bare(way: str, epochs: int) -> Timing:
+    """Train in a bare script; the start is the spawning of its process."""
     begun = time.time()
-    done = subprocess.run([sys.executable, "-c", BARE, how, str(EPOCHS)], capture_output=True, text=True, check=True)
-    times = json.loads(done.stdout.rpartition("TIMES ")[2])
-    return times["first"] - begun, _seconds_per_epoch(times["ends"])
+    seen = _answer(way, epochs)
+    return Timing(
+        seen["first_batch_begun"] - begun, seen["first_batch_done"] - begun, _seconds_per_epoch(seen["epoch_ends"])
+    )
 
 
-def through_kplug(root: Path) -> tuple[float, float]:
-    """Train in a run; return the same."""
-    from kplug.runs.completion import complete
-    from kplug.runs.launch import launch
+def through_kplug(epochs: int, root: Path) -> Timing:
+    """Train in a run; the start is the making of its directory."""
+    run = launch(complete({"model": "vae", "dataset": "digits", "epochs": epochs}), root)
+    patience = time.monotonic() + TIME_LIMIT
+    while not run.ended and time.monotonic() < patience:
+        time.sleep(0.5)
+    status, records = run.status, run.metrics()
+    if status["state"] != "completed":
+        raise SystemExit(f"run {run.id} is {status['state']}:\n{run.log()}")
+    return Timing(
+        status["first_batch"] - status["created"],
+        records[0].time - status["created"],
+        _seconds_per_epoch([record.time for record in records if record.epoch_end]),
+    )
 
-    spec = complete({"model": "vae", "dataset": "digits", "epochs": EPOCHS})
-    begun = time.time()
-    run = launch(spec, root)
-    while not run.ended:
-        time.sleep(0.2)
-    ends = [record.time for record in run.metrics() if record.epoch_end]
-    return run.status["first_batch"] - begun, _seconds_per_epoch(ends)
+
+def _answer(way: str, epochs: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), way, str(epochs)],
+        capture_output=True,
+        env=child_environment(),
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"bare_fit.py {way} ended with exit code {done.returncode}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _seconds_per_epoch(ends: list[float]) -> float:
-    return statistics.median(b - a for a, b in zip(ends[WARM_UP_EPOCHS:], ends[WARM_UP_EPOCHS + 1 :], strict=False))
+    ends = ends[WARM_UP_EPOCHS - 1 :]
+    return statistics.median(after - before for before, after in itertools.pairwise(ends))
 
 
-def microseconds_per_step(steps: int = 20_000) -> float:
-    """Return what the recorder's callback takes per step, recording and all."""
-    from kplug.runs.records import RecordWriter
-    from kplug.training.recorder import Recorder
-
-    status = SimpleNamespace(
-        update=lambda **_: None, progress=lambda **_: None, stop_requested=SimpleNamespace(is_set=lambda: False)
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(RecordWriter(Path(folder) / "metrics.jsonl"), status)
-        recorder.set_params({"epochs": 1, "steps": steps})
-        recorder.on_train_begin()
-        recorder.on_epoch_begin(0)
-        logs = {"loss": 1.0, "kl_loss": 2.0, "reconstruction_loss": 3.0}
-        begun = time.perf_counter()
-        for batch in range(steps):
-            recorder.on_train_batch_begin(batch)
-            recorder.on_train_batch_end(batch, logs)
-        return (time.perf_counter() - begun) / steps * 1e6
+def compare(measured: dict[str, list[Timing]]) -> dict[str, Any]:
+    """Return each way's medians, and kplug's figures against them, round by round."""
+    ours = measured["kplug run"]
+    figures: dict[str, Any] = {}
+    for way, timings in measured.items():
+        pairs = {
+            name: ([getattr(one, name) for one in ours], [getattr(one, name) for one in timings])
+            for name in ("first_batch_begun", "first_batch_done", "epoch")
+        }
+        figures[way] = {
+            **{f"{name}_seconds": round(statistics.median(theirs), 4) for name, (_, theirs) in pairs.items()},
+            "epoch_seconds_by_round": [round(one.epoch, 4) for one in timings],
+            "kplug_epoch_ratio": by_round(*pairs["epoch"]),
+            "kplug_later_to_begin_seconds": by_round(*pairs["first_batch_begun"], operator.sub),
+            "kplug_later_to_be_done_seconds": by_round(*pairs["first_batch_done"], operator.sub),
+        }
+    return figures
 
 
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=24)
     arguments = parser.parse_args()
-    ways = {
-        "kplug run": None,
-        "bare fit, same settings": "same settings",
-        "bare fit, plain": "plain",
-    }
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    where = machine()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as root:
-        for number in range(arguments.rounds):
-            for name in ways if number % 2 == 0 else reversed(ways):
-                how = ways[name]
-                measured[name].append(through_kplug(Path(root)) if how is None else bare(how))
-    ours = measured["kplug run"]
-    figures: dict[str, dict[str, float]] = {
-        name: {
-            "seconds_to_first_batch": round(statistics.median(first for first, _ in values), 2),
-            "seconds_per_epoch": round(statistics.median(epoch for _, epoch in values), 4),
-            "kplug_epoch_ratio": round(statistics.median(a[1] / b[1] for a, b in zip(ours, values, strict=True)), 3),
-            "kplug_later_seconds": round(statistics.median(a[0] - b[0] for a, b in zip(ours, values, strict=True)), 2),
-        }
-        for name, values in measured.items()
-    }
-    print_table([{"way": name, **figure} for name, figure in figures.items()])
-    callback = round(microseconds_per_step(), 2)
-    print(f"recorder: {callback} microseconds per step")
-    write_result("run_overhead", {**figures, "recorder_microseconds_per_step": callback})
+        measured = take_turns(
+            {
+                "kplug run": lambda: through_kplug(arguments.epochs, Path(root)),
+                "bare, same settings": lambda: bare("same-settings", arguments.epochs),
+                "bare, plain fit": lambda: bare("plain", arguments.epochs),
+            },
+            arguments.rounds,
+        )
+    figures = compare(measured)
+    print_table(
+        [
+            {
+                "way": way,
+                "s to first batch": row["first_batch_begun_seconds"],
+                "s until done": row["first_batch_done_seconds"],
+                "s per epoch": row["epoch_seconds"],
+                "kplug's epoch ratio": spread(row["kplug_epoch_ratio"]),
+                "kplug begins later by s": spread(row["kplug_later_to_begin_seconds"]),
+                "is done later by s": spread(row["kplug_later_to_be_done_seconds"]),
+            }
+            for way, row in figures.items()
+        ]
+    )
+    figures["recorder"] = {name: round(value, 1) for name, value in _answer("recorder", 100).items()}
+    print("\nrecorder, timed within fit")
+    print_table([figures["recorder"]])
+    settings = {"rounds": arguments.rounds, "epochs": arguments.epochs, "warm_up_epochs": WARM_UP_EPOCHS}
+    write_result("run_overhead", figures, where, settings)
 
 
 if __name__ == "__main__":
