@@ -71,7 +71,7 @@ def fit_as_the_worker_does(epochs: int, callbacks: list[Any]) -> dict[str, Any]:
     vae.compile(adam, steps_per_execution=execution.steps_per_execution, jit_compile=execution.jit_compile)
     if execution.fused_adam:
         fuse(vae.optimizer)
-    data, data_callbacks = fit_arguments(digits, arrays, execution.pipeline, BATCH_SIZE, 0)
+    data, data_callbacks = fit_arguments(digits, arrays, execution, BATCH_SIZE, 0)
     times = _times()
     vae.fit(**data, epochs=epochs, verbose=0, callbacks=[*data_callbacks, *callbacks, times])
     return times.seen

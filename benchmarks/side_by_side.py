@@ -20,6 +20,8 @@ from typing import IO, Any, TypeVar
 Measured = TypeVar("Measured")
 
 _EVALUATE = "evaluate"
+_PAUSE = 0.4
+"""Seconds between turns: threads of the one before spin for a while when their work is done (OpenMP: 0.2 s)."""
 
 
 def take_turns(turns: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
@@ -35,6 +37,7 @@ def take_turns(turns: Mapping[str, Callable[[], Measured]], rounds: int) -> dict
     measured: dict[str, list[Measured]] = {name: [] for name in turns}
     for number in range(rounds):
         for name in turns if number % 2 == 0 else reversed(list(turns)):
+            time.sleep(_PAUSE)
             measured[name].append(turns[name]())
     return measured
 

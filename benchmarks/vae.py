@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with torch and pythae")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one turn")
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of one turn")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of kplug's test -ELBO")
     parser.add_argument("--peer-seeds", type=int, default=1, help="seeds of the peers' test -ELBO")
     arguments = parser.parse_args()

@@ -108,7 +108,7 @@ def train_kplug(protocol: str, train: np.ndarray, test: np.ndarray, seed: int, p
     vae.compile(optimizer, steps_per_execution=execution.steps_per_execution, jit_compile=execution.jit_compile)
     if execution.fused_adam:
         fuse(vae.optimizer)
-    data, callbacks = fit_arguments(dataset, arrays, execution.pipeline, BATCH_SIZE, seed)
+    data, callbacks = fit_arguments(dataset, arrays, execution, BATCH_SIZE, seed)
     pace.begin(lambda: negative_elbo(test, vae.encode, vae.decode))
     vae.fit(**data, epochs=FOREVER, verbose=0, callbacks=[*callbacks, _keras_callback(pace)])
 

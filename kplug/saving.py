@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zipfile
@@ -9,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.component import Component
 from kplug.catalog.discovery import components
 from kplug.catalog.loading import load
-from kplug.errors import SavedModelError
+from kplug.errors import BrokenComponentError, SavedModelError
 
 
 def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A002 - Keras' own name for it
@@ -45,8 +45,7 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A
     import keras
 
     unknown = [name for name in names if keras.saving.get_registered_object(name) is None]
-    for component in _owners(unknown, Path(path)):
-        load(component)
+    _import_owners(unknown, Path(path))
     _insist_registered(unknown, Path(path))
     return keras.saving.load_model(path, compile=compile, safe_mode=True)
 
@@ -79,9 +78,15 @@ def _registered_names(config: Any) -> Iterator[str]:
         yield from _registered_names(part)
 
 
-def _owners(names: Iterable[str], path: Path) -> list[Component]:
-    """Return the components to import so that the names become known, fewest first."""
-    found: list[Component] = []
+def _import_owners(names: Iterable[str], path: Path) -> None:
+    """Import the components that make the names known.
+
+    Raises:
+        SavedModelError: If no plugin has a name's namespace.
+        BrokenComponentError: If a component of that very name cannot be imported.
+    """
+    import keras
+
     for name in names:
         namespace, _, attribute = name.partition(">")
         owned = [one for one in components() if one.namespace == namespace and one.fault is None]
@@ -91,8 +96,15 @@ def _owners(names: Iterable[str], path: Path) -> list[Component]:
                 f"Install the plugin, or import what defines {name!r} before loading."
             )
         exact = [one for one in owned if one.target.rpartition(":")[2] == attribute]
-        found.extend(exact or [one for one in owned if one.kind != "optimizer"])
-    return list(dict.fromkeys(found))
+        for component in exact:
+            load(component)
+        # A part that is no component itself is defined where some component is.
+        for component in owned:
+            if keras.saving.get_registered_object(name) is not None:
+                break
+            if component not in exact and component.kind != "optimizer":
+                with contextlib.suppress(BrokenComponentError):
+                    load(component)
 
 
 def _insist_registered(names: Iterable[str], path: Path) -> None:

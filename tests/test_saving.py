@@ -188,3 +188,28 @@ def test_a_plugins_part_is_imported_and_loaded(install_plugin, tmp_path):
     again = kplug.load_model(tmp_path / "shifted.keras")
     assert type(again.layers[-1]).__module__ == "shift_layers"
     np.testing.assert_allclose(again.predict(X, verbose=0), X + 1, rtol=1e-6)
+
+
+def test_a_broken_neighbour_does_not_keep_a_part_from_loading(install_plugin, tmp_path):
+    source = """
+        import keras
+
+        @keras.saving.register_keras_serializable(package="twins")
+        class Inner(keras.layers.Layer):
+            def call(self, inputs):
+                return inputs + 2
+
+        def outer():
+            return Inner()
+    """
+    install_plugin(
+        "kplug-twins",
+        {"kplug.datasets": {"absent": "twins_missing:data"}, "kplug.layers": {"outer": "twins_layers:outer"}},
+        {"twins_layers.py": source, "twins_missing.py": "import not_there_at_all"},
+    )
+    model = keras.Sequential([keras.Input((3,)), kplug.get("twins/outer")()])
+    model.save(tmp_path / "twins.keras")
+    del sys.modules["twins_layers"]
+    del keras.saving.get_custom_objects()["twins>Inner"]
+    again = kplug.load_model(tmp_path / "twins.keras")
+    np.testing.assert_allclose(again.predict(X, verbose=0), X + 2, rtol=1e-6)

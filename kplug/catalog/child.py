@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ Records = dict[tuple[str, str], Record]
 """`(kind, name)` -> what was learned."""
 
 _DEFAULT_TIMEOUT = 120.0
+_running: set[subprocess.Popen] = set()
 _LOG_LINE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before")
 """What TensorFlow logs while it is imported."""
 
@@ -47,7 +49,7 @@ def inspect_in_child(wanted: Iterable[Component]) -> Records:
     """Import the components in a child process and return what it learned of each.
 
     Every component gets a record: one that the child could not reach, because an earlier one hung, crashed or
-    ended the process, is recorded as broken for that reason, and as unfinished.
+    ended the process, is recorded as broken for that reason.
     """
     wanted = list(wanted)
     timeout = timeout_seconds()
@@ -60,7 +62,7 @@ def inspect_in_child(wanted: Iterable[Component]) -> Records:
     for component in wanted:
         key = (component.kind, component.name)
         if key not in records:
-            records[key] = {"status": "broken", "error": _reason(key, begun, ending, said), "unfinished": True}
+            records[key] = {"status": "broken", "error": _reason(key, begun, ending, said)}
     return records
 
 
@@ -75,6 +77,7 @@ def _run(wanted: list[Component], result: Path, errors: Path, timeout: float) ->
             env=_environment(),
             start_new_session=True,
         )
+        _running.add(process)
         try:
             process.communicate(request.encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -83,9 +86,17 @@ def _run(wanted: list[Component], result: Path, errors: Path, timeout: float) ->
         except BaseException:
             _kill_group(process)
             raise
+        finally:
+            _running.discard(process)
     if process.returncode < 0:
         return f"was ended by signal {signal.Signals(-process.returncode).name}"
     return f"ended the process with exit code {process.returncode}"
+
+
+def end_children() -> None:
+    """End the child processes that other threads of this process are waiting for."""
+    for process in tuple(_running):
+        _kill_group(process)
 
 
 def _environment() -> dict[str, str]:
@@ -102,7 +113,8 @@ def _environment() -> dict[str, str]:
 
 def _kill_group(process: subprocess.Popen) -> None:
     if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.wait()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kplug.catalog import description_cache
-from kplug.catalog.child import inspect_in_child
+from kplug.catalog.child import end_children, inspect_in_child
 from kplug.catalog.component import Component
 from kplug.catalog.discovery import components
 from kplug.catalog.facts import INFO_FIELDS
@@ -37,8 +37,6 @@ class Description:
         metrics: A model's default metrics.
         references: Papers and other sources.
         source: `file:line` of the definition.
-        unfinished: Whether the component is broken because describing its plugin did not come to an end; it is
-            tried again when it is next asked for.
     """
 
     component: Component
@@ -55,7 +53,6 @@ class Description:
     metrics: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     source: str | None = None
-    unfinished: bool = False
 
     @property
     def broken(self) -> bool:
@@ -101,11 +98,17 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
     """Return the descriptions of several components; each plugin that is not in the cache gets one child process."""
     wanted = list(wanted)
     found = known(wanted)
-    missing = {one.distribution for one in wanted if one not in found or found[one].unfinished}
+    # What broke a component may have been the environment (a wrong KERAS_BACKEND, a full disk): it is tried again.
+    missing = {one.distribution for one in wanted if one.fault is None and (one not in found or found[one].broken)}
     if missing:
         with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
-            for descriptions in pool.map(_inspect_distribution, sorted(missing)):
-                found.update({one.component: one for one in descriptions})
+            try:
+                for descriptions in pool.map(_inspect_distribution, sorted(missing)):
+                    found.update({one.component: one for one in descriptions})
+            except BaseException:  # Ctrl-C: the pool would wait for children that nobody waits for any more
+                pool.shutdown(wait=False, cancel_futures=True)
+                end_children()
+                raise
     return {component: found[component] for component in wanted}
 
 

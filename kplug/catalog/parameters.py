@@ -177,7 +177,11 @@ def _shown(value: JSON) -> str:
 
 def _as_number_due(value: JSON, schema: Schema) -> JSON:
     """JSON has one kind of number, Python two: return the one that the parameter takes."""
-    types = {alternative.get("type") for alternative in schema.get("anyOf", [schema])}
+    alternatives = schema.get("anyOf", [schema])
+    if isinstance(value, list):
+        items: Schema = next((one["items"] for one in alternatives if isinstance(one.get("items"), dict)), {})
+        return [_as_number_due(item, items) for item in value]
+    types = {alternative.get("type") for alternative in alternatives}
     if isinstance(value, float) and "integer" in types and "number" not in types:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and "number" in types and "integer" not in types:

@@ -26,6 +26,8 @@ def resolve(name: str, kind: str | None = None) -> Component:
         AmbiguousNameError: If several components could be meant; the message lists them.
         BrokenComponentError: If the entry point itself is faulty.
     """
+    if not isinstance(name, str):
+        raise UnknownComponentError(f"A component's name is a string, such as 'focal_loss'. Received: {name!r}")
     wanted_kind = None if kind is None else kind_of(kind)
     candidates = components(wanted_kind)
     matches = [component for component in candidates if _matches(component, name)]

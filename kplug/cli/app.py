@@ -10,6 +10,7 @@ import typer
 
 from kplug import __version__
 from kplug.cli import catalog, doctor, runs, train
+from kplug.cli.output import safe_text
 from kplug.cli.quick import QuickGroup
 from kplug.errors import KplugError
 
@@ -52,7 +53,7 @@ def main() -> None:
     try:
         app()
     except KplugError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {safe_text(str(error))}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     except BrokenPipeError:
         # The reader (`| head`) has had enough; keep Python from complaining again at exit.

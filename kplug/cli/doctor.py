@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 import tempfile
@@ -104,7 +105,7 @@ def _plugins() -> list[dict[str, Any]]:
 
 
 def _writable(folder: Any) -> bool:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))  # noqa: PTH110
     try:
         with tempfile.TemporaryDirectory(prefix=".kplug-", dir=existing):
             return True

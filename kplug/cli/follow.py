@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kplug.cli.output import safe_line
+from kplug.cli.output import safe_line, safe_text
 from kplug.errors import KplugError
 from kplug.runs import MetricRecord, Run
 from kplug.runs.records import RecordReader
@@ -215,7 +215,10 @@ def _wants_stop(run: Run, console: Console) -> bool:
 def _report_end(run: Run, state: str, console: Console) -> int:
     status = run.status
     if status.get("refused"):
-        # It never began to train, so there is nothing in it to keep.
+        if "first_batch" in status:
+            # The model's code was reached: its author needs the traceback.
+            console.print(Text(safe_text(run.log()), style="dim"))
+        # It never trained a batch, so there is nothing in it to keep.
         shutil.rmtree(run.directory.path, ignore_errors=True)
         raise KplugError(status["error"])
     if status.get("error"):
@@ -225,6 +228,8 @@ def _report_end(run: Run, state: str, console: Console) -> int:
         console.print(Text("\n".join(safe_line(line) for line in lines), style="dim"))
     if status.get("artifact_error"):
         console.print(Text(safe_line(f"warning: not every artifact could be drawn: {status['artifact_error']}")))
+    if status.get("evaluation_error"):
+        console.print(Text(safe_line(f"warning: the test split could not be evaluated: {status['evaluation_error']}")))
     if status.get("test_metrics"):
         shown = "  ".join(f"{name} {value:.6g}" for name, value in status["test_metrics"].items())
         console.print(Text(safe_line(f"test  {shown}")), soft_wrap=True)

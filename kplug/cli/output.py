@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,18 +12,19 @@ from typing import Any
 _GAP = "  "
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
 _DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LINE_SAFE = {**_CONTROLS, **_DIRECTIONS}
 _TEXT_SAFE = {code: mark for code, mark in _LINE_SAFE.items() if chr(code) not in "\n\t"}
 
 
 def safe_line(text: str) -> str:
-    """Return text from a run or plugin for one line: control characters and escape sequences lose their power."""
-    return text.translate(_LINE_SAFE)
+    """Return text from a run or plugin for one line: colours go, and other escape sequences lose their power."""
+    return _COLOURS.sub("", text).translate(_LINE_SAFE)
 
 
 def safe_text(text: str) -> str:
     """Return text of several lines likewise; newlines and tabs stay."""
-    return text.translate(_TEXT_SAFE)
+    return _COLOURS.sub("", text).translate(_TEXT_SAFE)
 
 
 def print_json(value: Any) -> None:
@@ -49,4 +51,4 @@ def print_fields(fields: Sequence[tuple[str, str]], indent: str = "") -> None:
 
 def notice(text: str) -> None:
     """Say something beside the result, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(safe_text(text), file=sys.stderr, flush=True)

@@ -147,6 +147,8 @@ def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
     fields = [("id", run.id), ("name", spec.name or ""), ("state", str(status["state"]))]
     if status.get("error"):
         fields.append(("error", str(status["error"])))
+    if status.get("evaluation_error"):
+        fields.append(("test split", f"could not be evaluated: {status['evaluation_error']}"))
     if status.get("artifact_error"):
         fields.append(("artifacts", f"not all could be drawn: {status['artifact_error']}"))
     fields += [("path", str(run.directory.path))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +51,21 @@ def _in_words(split: Any) -> str:
     return f"({', '.join(f'{part.dtype}{part.shape}' if hasattr(part, 'shape') else repr(part) for part in split)})"
 
 
+def _lengths(part: Any) -> Iterator[int]:
+    """Yield the length of every array in a structure of dictionaries, lists and tuples."""
+    if isinstance(part, Mapping):
+        part = tuple(part.values())
+    if isinstance(part, tuple | list) and any(hasattr(one, "shape") for one in part):
+        for one in part:
+            yield from _lengths(one)
+    elif part is not None:
+        yield len(part)
+
+
 def _check_split(name: str, split: Any) -> None:
     if not isinstance(split, tuple):
         return
-    lengths = [len(part) for part in split if part is not None]
+    lengths = [length for part in split for length in _lengths(part)]
     if len(set(lengths)) > 1:
         raise DataError(f"The {name} split's arrays differ in length: {', '.join(map(str, lengths))}.")
     if lengths and lengths[0] == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, SupportsFloat
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
@@ -177,7 +177,7 @@ class FocalLoss(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "alpha": float(self.alpha) if isinstance(self.alpha, SupportsFloat) else self.alpha,
+            "alpha": self.alpha.tolist() if isinstance(self.alpha, np.ndarray | np.generic) else self.alpha,
             "gamma": self.gamma,
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,10 +107,12 @@ class VAE(keras.Model):
         super().__init__(**kwargs)
         _check_choice("architecture", architecture, ("auto", "convolutional", "dense"))
         _check_choice("likelihood", likelihood, ("bernoulli", "gaussian"))
-        _check(latent_dim >= 1, "`latent_dim` must be at least 1", latent_dim=latent_dim)
-        _check(scale > 0, "`scale` must be greater than 0", scale=scale)
-        _check(beta >= 0, "`beta` must be at least 0", beta=beta)
-        self.latent_dim = latent_dim
+        _check(_is_count(latent_dim), "`latent_dim` must be a whole number, at least 1", latent_dim=latent_dim)
+        _check_layer_sizes("filters", filters)
+        _check_layer_sizes("units", () if units is None else units)
+        _check(isinstance(scale, Real) and scale > 0, "`scale` must be a number greater than 0", scale=scale)
+        _check(isinstance(beta, Real) and beta >= 0, "`beta` must be a number, at least 0", beta=beta)
+        self.latent_dim = int(latent_dim)
         self.architecture = architecture
         self.filters = tuple(filters)
         self.units = None if units is None else tuple(units)
@@ -381,6 +384,15 @@ def _check(condition: bool, message: str, **received: Any) -> None:
     if not condition:
         values = ", ".join(f"{name}={value!r}" for name, value in received.items())
         raise ValueError(f"{message}. Received: {values}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
+
+
+def _check_layer_sizes(name: str, sizes: Any) -> None:
+    valid = isinstance(sizes, Sequence) and all(map(_is_count, sizes))
+    _check(valid, f"`{name}` must be a list of whole numbers, each at least 1", **{name: sizes})
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

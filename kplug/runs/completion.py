@@ -82,8 +82,11 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         )
         for component, metric in zip(metrics, spec.metrics, strict=True)
     ]
-    _check_required(completed["model"], descriptions[chosen["model"]], descriptions[chosen["dataset"]])
-    _check_required(completed["dataset"], descriptions[chosen["dataset"]], None)
+    provided = _provided(descriptions[chosen["model"]], descriptions[chosen["dataset"]])
+    for section, component in chosen.items():
+        _check_required(completed[section], descriptions[component], provided if section == "model" else ())
+    for component, metric in zip(metrics, completed_metrics, strict=True):
+        _check_required(metric, descriptions[component], ())
     return spec.model_copy(update={**completed, "metrics": completed_metrics})
 
 
@@ -159,9 +162,14 @@ def _fitting_data_sets(tasks: Iterable[str]) -> str:
     return f" Data sets that fit: {', '.join(fitting)}." if fitting else ""
 
 
-def _check_required(spec: ComponentSpec, description: Description, dataset: Description | None) -> None:
-    provided = set(spec.parameters) | set(dataset.provides if dataset else ())
-    missing = [one.name for one in description.parameters if one.required and one.name not in provided]
+def _provided(model: Description, dataset: Description) -> tuple[str, ...]:
+    """Return the model's parameters that the data set fills; one that states nothing may fill all it can."""
+    return dataset.provides or model.info_parameters
+
+
+def _check_required(spec: ComponentSpec, description: Description, provided: Iterable[str]) -> None:
+    known_values = {*spec.parameters, *provided}
+    missing = [one.name for one in description.parameters if one.required and one.name not in known_values]
     if missing:
         section = description.component.kind
         raise ParameterError(

@@ -117,7 +117,7 @@ def _slug(name: str) -> str:
 
 
 def _missing_parents(root: Path) -> list[Path]:
-    return [folder for folder in (root, *root.parents) if not folder.exists()]
+    return [folder for folder in (root, *root.parents) if not os.path.exists(folder)]  # noqa: PTH110 - Path.exists raises where access is denied
 
 
 def _remove_empty(folders: list[Path]) -> None:

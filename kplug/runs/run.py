@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def _scan(root: Path) -> Iterator[Run]:
         ) from error
     for name in names:
         directory = RunDirectory(root / name)
-        if directory.spec.exists():
+        if os.path.exists(directory.spec):  # noqa: PTH110 - Path.exists raises where access is denied
             yield Run(directory)
 
 

@@ -11,11 +11,20 @@ import keras
 MODEL_FILE = "model.keras"
 
 
-def write_artifacts(model: keras.Model, dataset: Any, directory: Path) -> str | None:
-    """Save the model, then let it leave its pictures and tables.
+def save_model(model: keras.Model, directory: Path) -> None:
+    """Save the model as `model.keras`, whole or not at all.
 
-    A model draws through a method `write_artifacts(directory, dataset)`, if it has one. The model is saved first, so
-    that an error in drawing loses nothing.
+    Args:
+        model: The trained model.
+        directory: Where artifacts go; exists.
+    """
+    aside = directory / f".new-{MODEL_FILE}"
+    model.save(aside)
+    aside.replace(directory / MODEL_FILE)
+
+
+def draw_artifacts(model: keras.Model, dataset: Any, directory: Path) -> str | None:
+    """Let the model leave its pictures and tables, if it has a method `write_artifacts(directory, dataset)`.
 
     Args:
         model: The trained model.
@@ -23,11 +32,8 @@ def write_artifacts(model: keras.Model, dataset: Any, directory: Path) -> str | 
         directory: Where artifacts go; exists.
 
     Returns:
-        What went wrong in drawing, or `None`.
+        What went wrong, or `None`.
     """
-    aside = directory / f".new-{MODEL_FILE}"
-    model.save(aside)
-    aside.replace(directory / MODEL_FILE)
     draw = getattr(model, "write_artifacts", None)
     if draw is None:
         return None

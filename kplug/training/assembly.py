@@ -100,31 +100,32 @@ def _called(kind: str, spec: ComponentSpec, factory: Any, parameters: Mapping[st
 def _loss(spec: ComponentSpec | None, facts: Facts) -> Any:
     if facts.own_loss:
         return None
-    return facts.loss and _by_name("loss", facts.loss) if spec is None else _loss_of(spec)
-
-
-def _loss_of(spec: ComponentSpec) -> Any:
-    loss = load(resolve(spec.name, "loss"))
-    if inspect.isclass(loss):
-        return _called("loss", spec, loss, spec.parameters)
-    if not spec.parameters:
-        return loss
-
-    def with_parameters(y_true: Any, y_pred: Any) -> Any:
-        return loss(y_true, y_pred, **spec.parameters)
-
-    with_parameters.__name__ = loss.__name__
-    return with_parameters
+    return facts.loss and _by_name("loss", facts.loss) if spec is None else _loss_or_metric("loss", spec)
 
 
 def _metrics(specs: list[ComponentSpec], facts: Facts) -> list[Any]:
-    chosen = [_built("metric", spec) for spec in specs]
+    chosen = [_loss_or_metric("metric", spec) for spec in specs]
     return chosen + [_by_name("metric", name) for name in facts.metrics]
+
+
+def _loss_or_metric(kind: str, spec: ComponentSpec) -> Any:
+    """Return an instance of a class, or a function of `(y_true, y_pred)` with its parameters set."""
+    component = load(resolve(spec.name, kind))
+    if inspect.isclass(component):
+        return _called(kind, spec, component, spec.parameters)
+    if not spec.parameters:
+        return component
+
+    def with_parameters(y_true: Any, y_pred: Any) -> Any:
+        return component(y_true, y_pred, **spec.parameters)
+
+    with_parameters.__name__ = component.__name__
+    return with_parameters
 
 
 def _by_name(kind: str, name: str) -> Any:
     """Return a default that a model names: a component, or else what Keras calls so."""
     try:
-        return _built(kind, ComponentSpec(name=name))
+        return _loss_or_metric(kind, ComponentSpec(name=name))
     except UnknownComponentError:
         return name

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -112,7 +111,7 @@ def choose_execution(
     Args:
         backend: What Keras computes with.
         machine: What `set_up_backend` returned.
-        model: The model; built, if its cost is to be estimated well.
+        model: The model.
         optimizer: What the model is compiled with.
         arrays: The training arrays, or `None` if the data are something else.
         batch_size: Samples per step.
@@ -123,7 +122,11 @@ def choose_execution(
         pipeline = "tensor" if tensorflow and _fits_twice(arrays) else "array"
     steps = 1
     if tensorflow and pipeline == "tensor":
-        steps = _steps_per_execution(model, machine, math.ceil(len(_first(arrays)) / batch_size), batch_size)
+        from kplug.training.cost import forward_flops
+
+        flops = forward_flops(model, arrays[0])
+        if flops is not None:
+            steps = _steps_per_execution(flops, machine, math.ceil(len(_first(arrays)) / batch_size), batch_size)
     return Execution(
         device=machine.device,
         intra_op_threads=machine.intra_op_threads,
@@ -135,37 +138,12 @@ def choose_execution(
     )
 
 
-def _steps_per_execution(model: Any, machine: Machine, steps_per_epoch: int, batch_size: int) -> int:
+def _steps_per_execution(flops: float, machine: Machine, steps_per_epoch: int, batch_size: int) -> int:
     flops_per_second = _GPU_FLOPS if machine.device == "gpu" else _CPU_FLOPS_PER_CORE * machine.cores
-    step_seconds = _BACKWARD_FACTOR * batch_size * forward_flops(model) / flops_per_second
+    step_seconds = _BACKWARD_FACTOR * batch_size * flops / flops_per_second
     most = max(1, min(_MOST_STEPS, steps_per_epoch, int(EXECUTION_SECONDS / max(step_seconds, 1e-9))))
     # As few executions as `most` allows, all of nearly the same length.
     return math.ceil(steps_per_epoch / math.ceil(steps_per_epoch / most))
-
-
-def forward_flops(model: Any) -> float:
-    """Estimate the floating-point operations of one sample's forward pass, from the kernels of the built layers."""
-    return sum(_layer_flops(layer) for layer in _layers(model))
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    yield model
-    for layer in getattr(model, "layers", ()):
-        yield from _layers(layer)
-
-
-def _layer_flops(layer: Any) -> float:
-    kernel = getattr(layer, "kernel", None)
-    if kernel is None or getattr(layer, "layers", None):
-        return 0.0
-    # A convolution uses its kernel once per position: of its output, or, transposed, of its input.
-    tensor = "input" if "Transpose" in type(layer).__name__ else "output"
-    try:
-        shape = getattr(layer, tensor).shape[1:-1]
-    except (AttributeError, ValueError):
-        shape = ()
-    positions = math.prod(side or 1 for side in shape)
-    return 2.0 * math.prod(kernel.shape) * positions
 
 
 def _fits_twice(arrays: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import tree
 
 from kplug.errors import DataError
+from kplug.training.performance import Execution
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -72,25 +73,29 @@ def training_arrays(train: Any) -> Any:
     """
     if not isinstance(train, tuple):
         return None
-    parts = tuple(part for part in train if part is not None)
+    parts = train
+    while parts and parts[-1] is None:
+        parts = parts[:-1]
     leaves = tree.flatten(parts)
     if not leaves or not all(isinstance(leaf, np.ndarray) and leaf.ndim >= 1 for leaf in leaves):
         return None
     if len(leaves[0]) == 0:
         raise DataError("The training split is empty.")
     for leaf in leaves:
-        if leaf.dtype.kind == "f" and np.isnan(np.sum(leaf)):
+        if leaf.dtype.kind == "f" and np.isnan(leaf).any():
             bad = int(np.flatnonzero(np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1))[0])
             raise DataError(f"The training data contain NaN, first in sample {bad}. Remove or fill such values.")
     return tree.map_structure(_as_floatx, parts)
 
 
-def tensor_batches(arrays: Any, batch_size: int) -> tuple[Any, Callable[[np.ndarray], None]]:
+def tensor_batches(arrays: Any, batch_size: int, repeat: bool = False) -> tuple[Any, Callable[[np.ndarray], None]]:
     """Return a `tf.data.Dataset` of batches gathered inside TensorFlow, and what sets its order.
 
     Args:
         arrays: Arrays of one length, in a tuple.
         batch_size: Samples per batch; the last batch of an epoch may be smaller.
+        repeat: Whether to begin anew at the end, without an end: one iterator then serves all epochs. Nothing is
+            fetched ahead, so that a new order holds from the next batch.
     """
     import tensorflow as tf
 
@@ -105,26 +110,37 @@ def tensor_batches(arrays: Any, batch_size: int) -> tuple[Any, Callable[[np.ndar
         return tree.map_structure(lambda tensor: tf.gather(tensor, chosen), tensors)
 
     batches = tf.data.Dataset.range(math.ceil(size / batch_size), output_type=tf.int32).map(batch)
-    return batches.prefetch(2), order.assign
+    if not repeat:
+        return batches.prefetch(2), order.assign
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    return batches.repeat().with_options(options), order.assign
 
 
-def fit_arguments(dataset: Any, arrays: Any, pipeline: str, batch_size: int, seed: int) -> tuple[dict[str, Any], list]:
+def fit_arguments(
+    dataset: Any, arrays: Any, execution: Execution, batch_size: int, seed: int
+) -> tuple[dict[str, Any], list]:
     """Return what `fit` is given for the data, and the callbacks that the data need.
 
     Args:
         dataset: What the data set component returned.
         arrays: Its training arrays, or `None`.
-        pipeline: `"tensor"`, `"array"` or `"fit"`, as `choose_execution` says.
+        execution: What `choose_execution` returned.
         batch_size: Samples per batch.
         seed: The run's seed.
     """
     validation = {"validation_data": dataset.validation}
     if isinstance(dataset.validation, tuple):
         validation["validation_batch_size"] = batch_size
-    if pipeline == "tensor":
-        batches, use_order = tensor_batches(arrays, batch_size)
-        return {"x": batches, "shuffle": False, **validation}, [EpochOrder(_size(arrays), seed, use_order)]
-    if pipeline == "array":
+    if execution.pipeline == "tensor":
+        steps = math.ceil(_size(arrays) / batch_size)
+        # Making an iterator takes longer than a short epoch. Keras keeps one only if it is told the number of steps,
+        # and then runs past the epoch's end unless the executions divide it.
+        whole = execution.steps_per_execution == steps
+        batches, use_order = tensor_batches(arrays, batch_size, repeat=whole)
+        data = {"x": batches, "shuffle": False, **validation, **({"steps_per_epoch": steps} if whole else {})}
+        return data, [EpochOrder(_size(arrays), seed, use_order)]
+    if execution.pipeline == "array":
         array_batches = ArrayBatches(arrays, batch_size)
         return {"x": array_batches, "shuffle": False, **validation}, [
             EpochOrder(_size(arrays), seed, array_batches.use_order)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.training.status import StatusWriter
@@ -31,6 +32,7 @@ class Recorder(keras.callbacks.Callback):
         self._epoch_first_step = 0
         self._next_record = 0.0
         self._begun = False
+        self._cut = False
         self.step = 0
         self.completed = False
 
@@ -52,23 +54,25 @@ class Recorder(keras.callbacks.Callback):
         # An execution of several steps counts them all, though the epoch's last may have had fewer left.
         done = min(batch + 1, self.params.get("steps") or batch + 1)
         self.step = self._epoch_first_step + done
+        self._status.trained = True
         self._status.progress(epoch=self._epoch, step=self.step)
         if self._status.stop_requested.is_set():
             self.model.stop_training = True
+            # Of data of unknown length, nobody can say that this batch was the last.
+            self._cut = done != self.params.get("steps")
         now = time.time()
         if now >= self._next_record:
             self._next_record = now + _STEP_RECORD_SECONDS
             self._record(logs or {}, now, epoch_end=False)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        logs = logs or {}
-        steps = self.params.get("steps")
-        if self._status.stop_requested.is_set() and steps and self.step - self._epoch_first_step < steps:
+        if self._cut:
             return
+        logs = scalar_metrics(logs or {})
         self._record(logs, time.time(), epoch_end=True)
         self._status.progress(epoch=epoch + 1)
         self.completed = epoch + 1 == self.params.get("epochs")
-        shown = "  ".join(f"{name} {float(value):.6g}" for name, value in logs.items())
+        shown = "  ".join(f"{name} {value:.6g}" for name, value in logs.items())
         print(f"epoch {epoch + 1}/{self.params.get('epochs')}  {shown}", flush=True)
         odd = [name for name, value in logs.items() if not math.isfinite(value)]
         if odd:
@@ -79,5 +83,16 @@ class Recorder(keras.callbacks.Callback):
         self.completed = self.completed or not self._status.stop_requested.is_set()
 
     def _record(self, logs: Mapping[str, Any], now: float, *, epoch_end: bool) -> None:
-        metrics = {name: float(value) for name, value in logs.items()}
-        self._writer.write_metrics(MetricRecord(self.step, self._epoch, now, metrics, epoch_end))
+        self._writer.write_metrics(MetricRecord(self.step, self._epoch, now, scalar_metrics(logs), epoch_end))
+
+
+def scalar_metrics(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return Keras' logs as numbers; a metric that is a vector (`F1Score`) becomes `name[0]`, `name[1]`, …."""
+    scalars: dict[str, float] = {}
+    for name, value in logs.items():
+        if getattr(value, "shape", ()):
+            entries = np.ravel(keras.ops.convert_to_numpy(value)).tolist()
+            scalars.update((f"{name}[{index}]", float(entry)) for index, entry in enumerate(entries))
+        else:
+            scalars[name] = float(value)
+    return scalars

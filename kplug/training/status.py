@@ -21,7 +21,7 @@ class StatusWriter:
 
     Attributes:
         stop_requested: Set once the run is asked to stop.
-        trained: Whether training has begun; before, the worker may still refuse the run.
+        trained: Whether a batch has been trained; before, the worker may still refuse the run.
     """
 
     def __init__(self, directory: RunDirectory) -> None:

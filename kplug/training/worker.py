@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kplug.errors import KplugError
+from kplug.errors import DataError, KplugError
 from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec, read_spec_values, spec_from
@@ -35,7 +35,7 @@ def main() -> int:
             with SystemSampler(directory):
                 status.update(**_execute(spec, directory, status), ended=time.time())
         except Exception as error:  # noqa: BLE001 - whatever ends a run is that run's result
-            if not isinstance(error, KplugError):
+            if not isinstance(error, KplugError) or error.__cause__ is not None:
                 traceback.print_exc()
             message = str(error) if isinstance(error, KplugError) else f"{type(error).__name__}: {error}"
             print(f"failed: {message}", flush=True)
@@ -50,7 +50,7 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter) -> di
     machine = set_up_backend(spec.backend)
     import keras
 
-    from kplug.training.artifacts import write_artifacts
+    from kplug.training.artifacts import draw_artifacts, save_model
     from kplug.training.assembly import assemble
     from kplug.training.recorder import Recorder
 
@@ -64,11 +64,13 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter) -> di
     ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
     if recorder.step == 0:
         return ending
-    status.update(phase="evaluating")
+    status.update(phase="saving the model")
+    save_model(model, directory.artifacts)
     if dataset.test is not None and not stopped:
-        ending["test_metrics"] = _evaluate(model, dataset.test, spec.batch_size)
-    status.update(phase="writing artifacts")
-    ending["artifact_error"] = write_artifacts(model, dataset, directory.artifacts)
+        status.update(phase="evaluating")
+        ending |= _evaluate(model, dataset.test, spec.batch_size)
+    status.update(phase="drawing")
+    ending["artifact_error"] = draw_artifacts(model, dataset, directory.artifacts)
     return ending
 
 
@@ -94,20 +96,51 @@ def _train(spec: RunSpec, machine: Machine, assembly: Assembly, recorder: Record
         fuse(model.optimizer)
     status.update(execution=execution.as_json())
     print(f"kplug: {execution.in_words()}", flush=True)
-    data, data_callbacks = fit_arguments(dataset, arrays, execution.pipeline, spec.batch_size, spec.seed)
-    if not status.stop_requested.is_set():
-        status.trained = True
+    data, data_callbacks = fit_arguments(dataset, arrays, execution, spec.batch_size, spec.seed)
+    if status.stop_requested.is_set():
+        return
+    try:
         model.fit(**data, epochs=spec.epochs, callbacks=[*data_callbacks, recorder], verbose=0)
+    except Exception as error:
+        if status.trained or not _speaks_of_data(error):
+            raise
+        raise DataError(_misfit(spec, arrays, error)) from error
 
 
-def _evaluate(model: Any, split: Any, batch_size: int) -> dict[str, float]:
+def _speaks_of_data(error: Exception) -> bool:
+    """Say whether an error is of the kind that Keras and TensorFlow raise for shapes and values they cannot use."""
+    return isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
+
+
+def _misfit(spec: RunSpec, arrays: Any, error: Exception) -> str:
+    shapes = "" if arrays is None else f" (x of shape {_shapes(arrays[0])}, y of shape {_shapes(arrays[1:])})"
+    return (
+        f"model {spec.model.name} cannot be trained on data set {spec.dataset.name}{shapes}; "
+        f"it ended at once with {type(error).__name__}: {str(error).strip()}"
+    )
+
+
+def _shapes(arrays: Any) -> str:
+    import keras
+
+    return ", ".join(str(array.shape) for array in keras.tree.flatten(arrays)) or "nothing"
+
+
+def _evaluate(model: Any, split: Any, batch_size: int) -> dict[str, Any]:
+    """Return the test metrics as status fields, or what went wrong: the model is trained, and stays so."""
+    from kplug.training.recorder import scalar_metrics
+
     if isinstance(split, tuple):
-        x, y, *weights = split
-        results = model.evaluate(x, y, *weights, batch_size=batch_size, return_dict=True, verbose=0)
+        data = {**dict(zip(("x", "y", "sample_weight"), split, strict=False)), "batch_size": batch_size}
     else:
-        results = model.evaluate(split, return_dict=True, verbose=0)
+        data = {"x": split}
+    try:
+        results = scalar_metrics(model.evaluate(**data, return_dict=True, verbose=0))
+    except Exception as error:  # noqa: BLE001 - a test split that does not fit must not cost the run its result
+        traceback.print_exc()
+        return {"evaluation_error": f"{type(error).__name__}: {error}"}
     print("test  " + "  ".join(f"{name} {value:.6g}" for name, value in results.items()), flush=True)
-    return {name: float(value) for name, value in results.items()}
+    return {"test_metrics": results}
 
 
 if __name__ == "__main__":

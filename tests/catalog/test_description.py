@@ -1,6 +1,8 @@
 """Descriptions: learned in a child process, kept on disk, and harmless whatever a plugin does."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 
@@ -212,3 +214,38 @@ def test_keras_layers_in_a_signature_can_only_be_set_from_python():
     assert parameters["encoder"].type == "a Python object"
     assert parameters["latent_dim"].type == "int > 0"
     assert parameters["units"].type == "list of int > 0 or null"
+
+
+def test_a_plugin_that_the_environment_broke_is_tried_again(install_plugin, home, monkeypatch):
+    source = """
+        import os
+        if os.environ.get("KPLUG_TEST_SPOILER"):
+            raise ImportError("no such backend")
+        def part(y_true, y_pred):
+            "Fine."
+    """
+    install_plugin("moody", {"kplug.losses": {"part": "moody_plugin:part"}}, {"moody_plugin.py": source})
+    monkeypatch.setenv("KPLUG_TEST_SPOILER", "1")
+    assert describe(resolve("moody/part")).broken
+    monkeypatch.delenv("KPLUG_TEST_SPOILER")
+    assert describe(resolve("moody/part")).status == "ok"
+
+
+def test_ctrl_c_ends_the_children(install_plugin, home, tmp_path):
+    begun = tmp_path / "begun"
+    source = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+    install_plugin("slow", {"kplug.losses": {"part": "slow_plugin:part"}}, {"slow_plugin.py": source})
+    code = "from kplug.catalog.description import describe; from kplug.catalog.resolution import resolve; "
+    process = subprocess.Popen(
+        [sys.executable, "-c", code + "describe(resolve('slow/part'))"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert b"KeyboardInterrupt" in said

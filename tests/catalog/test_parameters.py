@@ -24,6 +24,13 @@ def test_a_whole_float_becomes_an_integer():
     assert isinstance(check(latent_dim=16.0)["latent_dim"], int)
 
 
+def test_whole_floats_in_a_list_become_integers():
+    sizes = Parameter("filters", {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]})
+    (checked,) = check_parameters("model vae", "model", [sizes], {"filters": [8.0, 16]}).values()
+    assert checked == [8, 16]
+    assert [type(size) for size in checked] == [int, int]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

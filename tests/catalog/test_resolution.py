@@ -55,3 +55,8 @@ def test_a_faulty_entry_point_is_broken_not_unknown(install_plugin):
     install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "not a target"}})
     with pytest.raises(BrokenComponentError, match=r"acme/wavelet \(kplug-acme 1\.0\).*not a target"):
         resolve("wavelet")
+
+
+def test_a_name_that_is_no_string_is_refused():
+    with pytest.raises(UnknownComponentError, match="Received: 3"):
+        resolve(3)

@@ -115,6 +115,16 @@ def test_a_runs_directory_that_cannot_be_written_is_named(run_kplug, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_text_of_errors_cannot_control_the_terminal(run_kplug, install_plugin):
+    source = "raise ValueError('\\x1b[31mred\\x1b]0;owned\\x07')"
+    install_plugin("rude", {"kplug.models": {"part": "rude_plugin:part"}}, {"rude_plugin.py": source})
+    done = run_kplug("train", "rude/part", "--data", "digits")
+    assert done.returncode == 2
+    assert "red" in done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+    assert "\x07" not in done.stderr + done.stdout
+
+
 def test_an_unreadable_config_is_named(run_kplug, tmp_path):
     (tmp_path / "spec.toml").write_text("model = [")
     done = run_kplug("train", "--config", str(tmp_path / "spec.toml"))

@@ -26,6 +26,13 @@ def test_data_without_targets():
     assert len(data.test) == 1
 
 
+def test_several_inputs_are_measured_one_by_one():
+    data = kplug.Dataset(train=({"a": X, "b": [X, Y]}, Y))
+    assert set(data.train[0]) == {"a", "b"}
+    with pytest.raises(DataError, match=r"train split.*6, 5, 6"):
+        kplug.Dataset(train=({"a": X, "b": X[:5]}, Y))
+
+
 def test_loaders_are_left_alone():
     loader = iter([(X, Y)])
     assert kplug.Dataset(train=loader, validation=loader).train is loader

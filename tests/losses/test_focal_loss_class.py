@@ -110,3 +110,8 @@ def test_serialized_as_json_and_back(alpha):
 
 def test_registered_under_kplug():
     assert keras.saving.get_registered_name(kplug.FocalLoss) == "kplug>FocalLoss"
+
+
+def test_an_array_of_alphas_is_saved_as_a_list():
+    assert kplug.FocalLoss(alpha=np.array([0.25, 0.75])).get_config()["alpha"] == [0.25, 0.75]
+    assert kplug.FocalLoss(alpha=np.float32(0.25)).get_config()["alpha"] == 0.25

@@ -69,6 +69,13 @@ def test_samples_of_unknown_shape_are_refused(shape):
     ("arguments", "named"),
     [
         ({"latent_dim": 0}, "latent_dim=0"),
+        ({"latent_dim": "two"}, "latent_dim='two'"),
+        ({"latent_dim": 2.5}, "latent_dim=2.5"),
+        ({"filters": (32, 0)}, r"filters=\(32, 0\)"),
+        ({"filters": 32}, "filters=32"),
+        ({"units": [16, "a"]}, r"units=\[16, 'a'\]"),
+        ({"scale": "1"}, "scale='1'"),
+        ({"beta": None}, "beta=None"),
         ({"architecture": "recurrent"}, "'auto', 'convolutional', 'dense'.*architecture='recurrent'"),
         ({"likelihood": "poisson"}, "'bernoulli', 'gaussian'.*likelihood='poisson'"),
         ({"scale": 0.0}, "scale=0.0"),

@@ -32,6 +32,9 @@ PARTS = """
     def translation_loss(y_true, y_pred, weight: float = 1.0):
         "A loss for translation."
 
+    def levels_loss(y_true, y_pred, levels: int):
+        "A loss with a parameter that has no default."
+
     def any_loss(y_true, y_pred):
         "A loss that states no task."
 
@@ -51,7 +54,7 @@ def parts(install_plugin):
         {
             "kplug.datasets": {name: f"kplug_parts:{name}" for name in ("prices", "secretive")},
             "kplug.models": {name: f"kplug_parts:{name}" for name in ("classifier", "lossless", "needy")},
-            "kplug.losses": {name: f"kplug_parts:{name}" for name in ("translation_loss", "any_loss")},
+            "kplug.losses": {name: f"kplug_parts:{name}" for name in ("translation_loss", "any_loss", "levels_loss")},
         },
         {"kplug_parts.py": PARTS},
     )
@@ -146,3 +149,15 @@ def test_a_backend_that_is_not_installed_names_the_remedy(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SpecError, match=r'backend jax is not installed.*pip install "kplug\[jax\]"'):
         complete({**VAE_ON_DIGITS, "backend": "jax"})
+
+
+def test_a_data_set_that_states_nothing_may_provide_what_the_model_needs(parts):
+    spec = complete({"model": "classifier", "dataset": "secretive"})
+    assert spec.model.parameters == {}
+
+
+def test_a_required_parameter_of_a_loss_is_asked_for(parts):
+    values = {"model": "classifier", "dataset": "digits", "loss": "levels_loss"}
+    with pytest.raises(ParameterError, match=r"loss levels_loss needs levels: --set loss\.levels="):
+        complete(values)
+    assert complete(values, ["loss.levels=3"]).loss.parameters == {"levels": 3}

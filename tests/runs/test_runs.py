@@ -1,10 +1,12 @@
 """Runs as a reader sees them, without a worker."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -157,3 +159,14 @@ def test_places_follow_the_choice_then_the_environment_then_the_platform(tmp_pat
     if sys.platform == "linux":
         assert runs_root() == tmp_path / "data" / "kplug" / "runs"
         assert cache_root() == tmp_path / "cache" / "kplug"
+
+
+def test_a_root_that_may_not_be_looked_into_is_named(monkeypatch, tmp_path):
+    # The superuser may look everywhere, so access is denied by hand.
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
+    with pytest.raises(RunStorageError, match="cannot be written: Permission denied"):
+        create_run_directory(tmp_path / "closed" / "runs", SPEC, {})

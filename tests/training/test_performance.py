@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 import kplug
-from kplug.training.performance import EXECUTION_SECONDS, Machine, choose_execution, forward_flops
+from kplug.training.cost import forward_flops
+from kplug.training.performance import EXECUTION_SECONDS, Machine, choose_execution
 
 CPU = Machine("cpu", 2, 2, 2)
 tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's kernel")
 
 
-def choose(model, samples=1437, batch_size=128, optimizer=None, machine=CPU, backend="tensorflow"):
-    arrays = (np.zeros((samples, 1), "float32"),)
+def choose(model, samples=1437, batch_size=128, optimizer=None, machine=CPU, backend="tensorflow", shape=(64,)):
+    arrays = (np.broadcast_to(np.float32(0), (samples, *shape)),)
     return choose_execution(backend, machine, model, optimizer or keras.optimizers.Adam(), arrays, batch_size)
 
 
@@ -20,41 +21,96 @@ def built(*layers, shape):
     return keras.Sequential([keras.Input(shape), *layers])
 
 
-def test_flops_of_dense_layers_are_twice_their_kernels():
+@pytest.fixture
+def flops():
+    """Give the counted operations of a model that takes samples of this shape."""
+
+    def of(model, shape, dtype="float32"):
+        return forward_flops(model, np.zeros((1, *shape), dtype))
+
+    return of
+
+
+@tensorflow_only
+def test_flops_of_dense_layers_are_twice_their_kernels(flops):
     model = built(keras.layers.Dense(400), keras.layers.Dense(16), shape=(784,))
-    assert forward_flops(model) == 2 * (784 * 400 + 400 * 16)
+    assert flops(model, (784,)) == 2 * (784 * 400 + 400 * 16)
 
 
-def test_flops_of_convolutions_count_every_position():
+@tensorflow_only
+def test_flops_of_convolutions_count_every_position(flops):
     conv = keras.layers.Conv2D(32, 3, strides=2, padding="same")
     transposed = keras.layers.Conv2DTranspose(8, 3, strides=2, padding="same")
     model = built(conv, transposed, shape=(28, 28, 1))
-    assert forward_flops(model) == 2 * (3 * 3 * 1 * 32) * 14 * 14 + 2 * (3 * 3 * 32 * 8) * 14 * 14
+    assert flops(model, (28, 28, 1)) == 2 * (3 * 3 * 1 * 32) * 14 * 14 + 2 * (3 * 3 * 32 * 8) * 14 * 14
 
 
-def test_flops_of_nested_models_are_counted():
+@tensorflow_only
+def test_flops_of_depthwise_convolutions(flops):
+    model = built(keras.layers.DepthwiseConv2D(3, padding="same"), shape=(8, 8, 4))
+    assert flops(model, (8, 8, 4)) == 2 * (8 * 8 * 4) * 9
+
+
+@tensorflow_only
+def test_flops_of_attention_count_projections_and_products(flops):
+    x = keras.Input((6, 8))
+    model = keras.Model(x, keras.layers.MultiHeadAttention(2, 4)(x, x))
+    projections = 4 * 2 * 6 * 8 * (2 * 4)
+    products = 2 * 2 * 2 * 6 * 6 * 4
+    assert flops(model, (6, 8)) == projections + products
+
+
+@tensorflow_only
+def test_flops_of_nested_models_are_counted(flops):
     vae = kplug.VAE(latent_dim=16, architecture="dense", units=(400,))
-    vae.build((None, 784))
-    assert forward_flops(vae) == 2 * (784 * 400 + 2 * 400 * 16 + 16 * 400 + 400 * 784)
+    assert flops(vae, (784,)) == 2 * (784 * 400 + 2 * 400 * 16 + 16 * 400 + 400 * 784)
 
 
+@tensorflow_only
+def test_flops_of_a_subclassed_model_are_counted_before_it_is_built(flops):
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv1D(5, 3, padding="same")
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    assert flops(Subclassed(), (100, 2)) == 2 * 100 * 5 * (3 * 2)
+
+
+@tensorflow_only
+def test_the_cost_of_a_loop_is_unknown_and_takes_single_steps(flops):
+    recurrent = built(keras.layers.LSTM(8), keras.layers.Dense(1), shape=(20, 3))
+    assert flops(recurrent, (20, 3)) is None
+    assert choose(recurrent, samples=128 * 100, shape=(20, 3)).steps_per_execution == 1
+
+
+@tensorflow_only
+def test_the_cost_of_a_model_that_cannot_be_called_is_unknown(flops):
+    assert flops(built(keras.layers.Dense(3), shape=(4,)), (5,)) is None
+
+
+@tensorflow_only
 def test_small_models_take_many_steps_per_execution_and_large_ones_few():
     small = built(keras.layers.Dense(10), shape=(64,))
     large = built(keras.layers.Dense(20_000), keras.layers.Dense(10), shape=(20_000,))
     assert choose(small, samples=128 * 100).steps_per_execution > 20
-    assert choose(large, samples=128 * 100).steps_per_execution == 1
+    assert choose(large, samples=128 * 100, shape=(20_000,)).steps_per_execution == 1
 
 
+@tensorflow_only
 def test_executions_of_an_epoch_are_of_nearly_equal_length():
     small = built(keras.layers.Dense(10), shape=(64,))
     assert choose(small, samples=128 * 33).steps_per_execution == 17
     assert choose(small, samples=100).steps_per_execution == 1
 
 
+@tensorflow_only
 def test_an_execution_stays_short_enough_to_stop_between():
     model = built(keras.layers.Dense(2000), keras.layers.Dense(2000), shape=(1000,))
-    steps = choose(model, samples=128 * 1000).steps_per_execution
-    seconds = steps * 3 * 128 * forward_flops(model) / 100e9
+    steps = choose(model, samples=128 * 1000, shape=(1000,)).steps_per_execution
+    seconds = steps * 3 * 128 * 2 * (1000 * 2000 + 2000 * 2000) / 100e9
     assert steps >= 1
     assert seconds <= EXECUTION_SECONDS
 

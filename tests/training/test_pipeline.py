@@ -64,24 +64,60 @@ def test_dictionaries_of_arrays_are_batched_too():
     assert (x["a"].tolist(), x["b"].tolist(), y.tolist()) == ([2], [20], [2])
 
 
-@pytest.mark.parametrize("pipeline", [pytest.param("tensor", marks=tensorflow_only), "array"])
-def test_fit_sees_every_sample_once_an_epoch_in_the_runs_order(pipeline):
-    seen = []
+def execution(pipeline, steps_per_execution=1):
+    return SimpleNamespace(pipeline=pipeline, steps_per_execution=steps_per_execution)
 
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
+
+class Witness(keras.layers.Layer):
+    """Writes down what it is given, in order."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.seen = self.add_weight(shape=(size,), initializer="zeros", trainable=False)
+        self.count = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        values = keras.ops.reshape(inputs, (-1,))
+        self.seen.assign(keras.ops.slice_update(self.seen.value, [self.count.value], values))
+        self.count.assign(self.count.value + keras.ops.shape(values)[0])
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "steps_per_execution"),
+    [
+        pytest.param("tensor", 1, marks=tensorflow_only),
+        pytest.param("tensor", 2, marks=tensorflow_only),
+        pytest.param("tensor", 3, marks=tensorflow_only),
+        ("array", 1),
+    ],
+)
+def test_fit_sees_every_sample_once_an_epoch_in_the_runs_order(pipeline, steps_per_execution):
+    witness = Witness(30)
+    model = keras.Sequential([keras.Input((1,)), witness, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
     x = np.arange(10, dtype="float32")[:, None]
     dataset = SimpleNamespace(train=(x, x), validation=None)
-    data, callbacks = fit_arguments(dataset, training_arrays(dataset.train), pipeline, batch_size=4, seed=7)
+    how = execution(pipeline, steps_per_execution)
+    data, callbacks = fit_arguments(dataset, training_arrays(dataset.train), how, batch_size=4, seed=7)
+    model.fit(**data, epochs=3, callbacks=callbacks, verbose=0)
+    expected = np.concatenate([epoch_order(10, 7, epoch) for epoch in range(3)])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(witness.seen), expected)
 
-    class Order(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            batches = data["x"]
-            items = batches if pipeline == "tensor" else (batches[index] for index in range(len(batches)))
-            seen.append([value for batch in items for value in np.asarray(batch[0]).ravel().tolist()])
 
-    model.fit(**data, epochs=2, callbacks=[*callbacks, Order()], verbose=0)
-    assert seen == [epoch_order(10, 7, epoch).astype(float).tolist() for epoch in (0, 1)]
+def test_weights_without_targets_stay_weights():
+    x, weights = np.zeros((4, 2)), np.ones(4)
+    dataset = SimpleNamespace(train=(x, None, weights), validation=None)
+    assert training_arrays(dataset.train) is None
+    data, _ = fit_arguments(dataset, None, execution("fit"), 2, 0)
+    assert data["y"] is None
+    assert data["sample_weight"] is weights
+    assert len(training_arrays((x, None))) == 1
+
+
+def test_infinities_are_no_nan():
+    (x,) = training_arrays((np.array([[np.inf], [-np.inf]]),))
+    assert np.isinf(x).all()
 
 
 def test_training_arrays_become_floatx_and_anything_else_is_left_to_fit():
@@ -102,7 +138,7 @@ def test_empty_data_and_nan_are_refused_naming_the_sample():
 
 def test_data_that_are_no_arrays_go_to_fit_as_they_are():
     train = object()
-    data, callbacks = fit_arguments(SimpleNamespace(train=train, validation=None), None, "fit", 4, 0)
+    data, callbacks = fit_arguments(SimpleNamespace(train=train, validation=None), None, execution("fit"), 4, 0)
     assert data == {"x": train, "validation_data": None}
     assert callbacks == []
 

@@ -28,7 +28,13 @@ PARTS = """
 
 
     @kplug.component(tasks=["tabular-classification"], provides=["num_classes", "num_features"])
-    def blobs(size: int = 200, spoilt: bool = False, fail: bool = False):
+    def blobs(
+        size: int = 200,
+        spoilt: bool = False,
+        fail: bool = False,
+        wide_labels: bool = False,
+        odd_test: bool = False,
+    ):
         "Two blobs."
         if fail:
             raise ValueError("the disk is on fire")
@@ -37,10 +43,34 @@ PARTS = """
         x = rng.normal(size=(size, 3)) + 4 * y[:, None]
         if spoilt:
             x[7, 1] = np.nan
+        if wide_labels:
+            y = np.zeros((size, 5))
+        test = (x[:40, :2], y[:40]) if odd_test else (x[40:80], y[40:80])
         return kplug.Dataset(
-            train=(x, y), validation=(x[:40], y[:40]), test=(x[40:80], y[40:80]),
+            train=(x, y), validation=(x[:40], y[:40]), test=test,
             info={"num_classes": 2, "num_features": 3},
         )
+
+
+    class Shares(keras.metrics.Metric):
+        "Mean prediction of each class: a vector."
+
+        def __init__(self, name="shares", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.total = self.add_weight(shape=(2,), initializer="zeros")
+            self.count = self.add_weight(shape=(), initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign(self.total + keras.ops.sum(y_pred, axis=0))
+            self.count.assign(self.count + keras.ops.cast(keras.ops.shape(y_pred)[0], "float32"))
+
+        def result(self):
+            return self.total / keras.ops.maximum(self.count, 1.0)
+
+
+    def mean_share(y_true, y_pred):
+        "Mean prediction."
+        return keras.ops.mean(y_pred, axis=-1)
 
 
     @kplug.component(tasks=["tabular-classification"], loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -48,13 +78,15 @@ PARTS = """
     class Classifier(keras.Model):
         "Dense classifier."
 
-        def __init__(self, num_classes: int, width: int = 8, explode: bool = False, **kwargs):
+        def __init__(self, num_classes: int, width: int = 8, explode: bool = False, stumble: bool = False, **kwargs):
             super().__init__(**kwargs)
-            self.num_classes, self.width, self.explode = num_classes, width, explode
+            self.num_classes, self.width, self.explode, self.stumble = num_classes, width, explode, stumble
             self.hidden = keras.layers.Dense(width, activation="relu")
             self.outputs = keras.layers.Dense(num_classes, activation="softmax")
 
         def call(self, inputs):
+            if self.stumble:
+                return missing
             return self.outputs(self.hidden(inputs))
 
         def get_config(self):
@@ -71,7 +103,11 @@ PARTS = """
 def parts(install_plugin):
     install_plugin(
         "kplug-parts",
-        {"kplug.datasets": {"blobs": "kplug_parts:blobs"}, "kplug.models": {"classifier": "kplug_parts:Classifier"}},
+        {
+            "kplug.datasets": {"blobs": "kplug_parts:blobs"},
+            "kplug.models": {"classifier": "kplug_parts:Classifier"},
+            "kplug.metrics": {"shares": "kplug_parts:Shares", "mean_share": "kplug_parts:mean_share"},
+        },
         {"kplug_parts.py": PARTS.replace("self.outputs", "self.head")},
     )
 
@@ -170,6 +206,44 @@ def test_data_that_do_not_suit_the_model_fail_with_the_models_reason(parts, tmp_
     run = wait(launch(spec, tmp_path))
     assert run.state == "failed"
     assert "data must lie between 0 and 1" in run.status["error"]
+
+
+def test_labels_that_do_not_fit_the_model_are_refused_at_the_first_batch(parts, tmp_path):
+    values = {"model": "classifier", "dataset": "blobs", "loss": "focal_loss"}
+    run = wait(start(tmp_path, values, "dataset.wide_labels=true"))
+    assert run.state == "failed"
+    assert run.status["refused"]
+    error = run.status["error"]
+    assert "model parts/classifier cannot be trained on data set parts/blobs" in error
+    assert "x of shape (200, 3), y of shape (200, 5)" in error
+    assert run.metrics() == []
+
+
+def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_path):
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs"}, "model.stumble=true"))
+    assert run.state == "failed"
+    assert not run.status["refused"]
+    assert run.status["error"].startswith("NameError")
+    assert "name 'missing' is not defined" in run.status["error"]
+    assert "in call" in run.log()
+
+
+def test_a_test_split_that_cannot_be_evaluated_costs_no_result(parts, tmp_path):
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 1}, "dataset.odd_test=true"))
+    assert run.state == "completed"
+    assert "Error: " in run.status["evaluation_error"]
+    assert "test_metrics" not in run.status
+    assert (run.directory.artifacts / "model.keras").exists()
+
+
+def test_metrics_may_be_functions_and_vectors(parts, tmp_path):
+    values = {"model": "classifier", "dataset": "blobs", "epochs": 1, "metrics": ["shares", "mean_share"]}
+    run = wait(start(tmp_path, values))
+    assert run.state == "completed", run.log()
+    last = run.last_metrics()
+    assert last["val_shares[0]"] + last["val_shares[1]"] == pytest.approx(1, abs=1e-5)
+    assert last["val_mean_share"] == pytest.approx(0.5, abs=1e-5)
+    assert run.status["test_metrics"]["mean_share"] == pytest.approx(0.5, abs=1e-5)
 
 
 def test_an_error_in_drawing_costs_no_result(parts, tmp_path):
