@@ -41,6 +41,12 @@ def digits(
 
     References:
         Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository, doi:10.24432/C50P49
+
+    Example:
+
+    >>> digits = kplug.datasets.digits()
+    >>> digits.test[0].shape, digits.info["num_classes"]
+    ((360, 8, 8, 1), 10)
     """
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"`validation_fraction` must be at least 0 and less than 1. Received: {validation_fraction!r}")

@@ -1,0 +1,58 @@
+"""What the losses on embeddings with labels share: inputs, pairs, and the scale of a value per anchor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+FAR = 1e30
+"""Stands for infinity where masked values take part in sums and differences."""
+
+
+def labelled_embeddings(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any]:
+    """Return labels of shape `(batch_size,)` and embeddings of shape `(batch_size, dim)`, at least float32.
+
+    Args:
+        y_true: Labels of shape `(batch_size,)` or `(batch_size, 1)`.
+        y_pred: Embeddings.
+        loss: The loss's name, for messages.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    embeddings = in_float32(y_pred)
+    labels = ops.convert_to_tensor(y_true)
+    if len(embeddings.shape) != 2 or tuple(labels.shape[1:]) not in {(), (1,)}:
+        raise ValueError(
+            f"{loss} needs integer labels of shape (batch_size,) and embeddings of shape (batch_size, dim). "
+            f"Received: y_true of shape {tuple(labels.shape)}, y_pred of shape {tuple(embeddings.shape)}"
+        )
+    return ops.reshape(labels, (-1,)), embeddings
+
+
+def in_float32(values: Any) -> Any:
+    """Return a tensor in float32, or in float64 if it is that."""
+    values = ops.convert_to_tensor(values)
+    return ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
+
+
+def pairs(labels: Any, dtype: Any) -> tuple[Any, Any]:
+    """Return which pairs are positive and which are negative, as zeros and ones of shape `(batch_size, batch_size)`.
+
+    A sample forms no pair with itself.
+    """
+    same = ops.cast(ops.equal(labels[:, None], labels[None, :]), dtype)
+    return same - ops.eye(ops.shape(same)[0], dtype=dtype), 1 - same
+
+
+def per_anchor(sums: Any, count: Any) -> Any:
+    """Scale sums per anchor so that their mean over the batch is the sum over all divided by `count`.
+
+    Args:
+        sums: Tensor of shape `(batch_size,)`.
+        count: How many pairs or triplets the published loss takes the mean over; with none, the values are zero.
+    """
+    batch_size = ops.cast(ops.shape(sums)[0], sums.dtype)
+    return sums * (batch_size / ops.maximum(count, 1))

@@ -1,0 +1,150 @@
+"""Checks of a layer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kplug.testing.gradients import gradient
+from kplug.testing.models import saved_and_loaded, symbolic_inputs, ways_of_training
+
+
+def check_layer(layer: keras.layers.Layer, inputs: Any, *, differentiable: bool = True, random: bool = False) -> None:
+    """Check that a layer works in every way Keras uses one.
+
+    Outputs of the shape that it announces, also symbolically and for another batch size; finite gradients; mixed
+    precision; training with and without compilation; the configuration, and a saved model, give the same layer back.
+
+    Args:
+        layer: An instance, not built yet.
+        inputs: One batch that it can have: an array, or a list or dictionary of arrays.
+        differentiable: Whether gradients reach the inputs.
+        random: Whether it draws: outputs are then compared by shape, and by their repetition under one seed.
+
+    Raises:
+        AssertionError: With what went wrong.
+
+    Example:
+
+    ```python
+    def test_my_layer():
+        kplug.testing.check_layer(Wavelet(levels=2), np.ones((4, 16, 1)))
+    ```
+    """
+    inputs = keras.tree.map_structure(_as_given, inputs)
+    config = layer.get_config()
+    _check_shapes(_fresh(layer, config), inputs)
+    if differentiable:
+        _check_gradients(_fresh(layer, config), inputs)
+    _check_mixed_precision(layer, config, inputs)
+    _check_configuration(layer, config)
+    _check_training(layer, config, inputs)
+    _check_saving(_fresh(layer, config), inputs, random)
+
+
+def _as_given(array: Any) -> np.ndarray:
+    array = np.asarray(array)
+    return array.astype("float32") if array.dtype.kind == "f" else array
+
+
+def _fresh(layer: keras.layers.Layer, config: dict[str, Any], **changes: Any) -> keras.layers.Layer:
+    return type(layer).from_config({**config, **changes})
+
+
+def _tensors(inputs: Any) -> Any:
+    return keras.tree.map_structure(ops.convert_to_tensor, inputs)
+
+
+def _shapes(structure: Any) -> Any:
+    return [tuple(leaf.shape) for leaf in keras.tree.flatten(structure)]
+
+
+def _check_shapes(layer: keras.layers.Layer, inputs: Any) -> None:
+    name = type(layer).__name__
+    symbolic = layer(symbolic_inputs(inputs))
+    for batch in (inputs, keras.tree.map_structure(lambda array: array[:1], inputs)):
+        outputs = layer(_tensors(batch))
+        for leaf, announced in zip(keras.tree.flatten(outputs), keras.tree.flatten(symbolic), strict=True):
+            expected, found = tuple(announced.shape), tuple(leaf.shape)
+            fits = len(expected) == len(found) and all(
+                side is None or side == other for side, other in zip(expected, found, strict=True)
+            )
+            assert fits, f"{name} announces outputs of shape {expected} and puts out {found}"
+            values = ops.convert_to_numpy(ops.cast(leaf, "float32"))
+            assert np.isfinite(values).all(), f"{name} puts out values that are not finite"
+        shape = keras.tree.map_structure(lambda array: tuple(array.shape), batch)
+        computed = layer.compute_output_shape(shape)
+        flat = computed if isinstance(computed, tuple) and not isinstance(computed[0], tuple | list) else None
+        if flat is not None:
+            assert tuple(flat) == _shapes(outputs)[0], f"compute_output_shape of {name} says {flat}"
+
+
+def _check_gradients(layer: keras.layers.Layer, inputs: Any) -> None:
+    layer(_tensors(inputs))
+    leaves = keras.tree.flatten(inputs)
+    for index, leaf in enumerate(leaves):
+        if leaf.dtype.kind != "f":
+            continue
+
+        def of_leaf(x: Any, index: int = index) -> Any:
+            others = [ops.convert_to_tensor(other) for other in leaves]
+            others[index] = x
+            outputs = layer(keras.tree.pack_sequence_as(inputs, others))
+            return sum(ops.sum(ops.square(part)) for part in keras.tree.flatten(outputs))
+
+        found = gradient(of_leaf, leaf)
+        assert np.isfinite(found).all(), f"the gradient of {type(layer).__name__} by its input {index} is not finite"
+        assert np.any(found != 0), f"no gradient of {type(layer).__name__} reaches its input {index}"
+
+
+def _check_mixed_precision(layer: keras.layers.Layer, config: dict[str, Any], inputs: Any) -> None:
+    mixed = _fresh(layer, config, dtype="mixed_float16")
+    for leaf in keras.tree.flatten(mixed(_tensors(inputs))):
+        if keras.backend.is_float_dtype(leaf.dtype):
+            dtype = keras.backend.standardize_dtype(leaf.dtype)
+            assert dtype == "float16", f"under mixed_float16 {type(layer).__name__} puts out {dtype}"
+            values = ops.convert_to_numpy(ops.cast(leaf, "float32"))
+            assert np.isfinite(values).all(), f"under mixed_float16 {type(layer).__name__} is not finite"
+    for weight in mixed.weights:
+        if keras.backend.is_float_dtype(weight.dtype):
+            assert weight.dtype == "float32", f"under mixed_float16 the weight {weight.path} is {weight.dtype}"
+
+
+def _check_configuration(layer: keras.layers.Layer, config: dict[str, Any]) -> None:
+    serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    again = keras.saving.deserialize_keras_object(serialized)
+    assert type(again) is type(layer), f"{type(layer).__name__} came back as {type(again).__name__}"
+    assert again.get_config() == config, f"the configuration changed: {config} became {again.get_config()}"
+
+
+def _model(layer: keras.layers.Layer, inputs: Any) -> keras.Model:
+    symbolic = symbolic_inputs(inputs)
+    outputs = keras.tree.flatten(layer(symbolic))
+    flat = [keras.layers.Flatten()(output) if len(output.shape) > 2 else output for output in outputs]
+    joined = keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0]
+    return keras.Model(symbolic, keras.layers.Dense(1)(joined))
+
+
+def _check_training(layer: keras.layers.Layer, config: dict[str, Any], inputs: Any) -> None:
+    count = len(keras.tree.flatten(inputs)[0])
+    for jit_compile, dtype in ways_of_training():
+        model = _model(_fresh(layer, config, dtype=dtype), inputs)
+        model.compile(keras.optimizers.SGD(1e-3), "mse", jit_compile=jit_compile)
+        history = model.fit(inputs, np.ones((count, 1)), epochs=2, batch_size=count, verbose=0).history
+        way = f"with jit_compile={jit_compile} and {dtype}"
+        assert np.isfinite(history["loss"]).all(), f"training {way} gave losses {history['loss']}"
+
+
+def _check_saving(layer: keras.layers.Layer, inputs: Any, random: bool) -> None:
+    model = _model(layer, inputs)
+    again = saved_and_loaded(model)
+    assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
+    for mine, loaded in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(mine), ops.convert_to_numpy(loaded), err_msg=mine.path)
+    if not random or layer.get_config().get("seed") is not None:
+        expected, found = (one.predict(inputs, verbose=0) for one in (model, again))
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7, err_msg="after saving and loading")

@@ -1,0 +1,146 @@
+"""Checks of a loss."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kplug.testing.gradients import check_gradient
+from kplug.testing.models import saved_and_loaded, stretching_model, ways_of_training
+
+
+def check_loss(
+    loss: keras.losses.Loss,
+    y_true: Any,
+    y_pred: Any,
+    *,
+    smooth: bool = True,
+    in_list: bool = False,
+    half_tolerance: float = 0.05,
+) -> None:
+    """Check that a loss works in every way Keras uses one.
+
+    One finite value per sample; the reductions and sample weights that follow from those; a finite gradient that agrees
+    with differences; float16 predictions; training with and without compilation, with sample weights and under mixed
+    precision; the configuration, and a saved model, give the same loss back.
+
+    Args:
+        loss: An instance.
+        y_true: One batch of targets, an array.
+        y_pred: One batch of predictions, a float array or a dictionary of them, at a place where the loss has a
+            gradient.
+        smooth: Whether to compare the gradient with differences; turn it off where kinks are everywhere.
+        in_list: Whether a model is compiled with the loss in a list, which gives it all outputs at once.
+        half_tolerance: Relative difference allowed between float16 and float32 predictions.
+
+    Raises:
+        AssertionError: With what went wrong.
+
+    Example:
+
+    ```python
+    def test_my_loss():
+        rng = np.random.default_rng(0)
+        kplug.testing.check_loss(WaveletLoss(), rng.integers(0, 2, (8, 3)), rng.normal(size=(8, 3)))
+    ```
+    """
+    y_pred = keras.tree.map_structure(lambda array: np.asarray(array, "float32"), y_pred)
+    values = _values(loss, y_true, y_pred)
+    _check_values(loss, values, len(np.asarray(y_true)))
+    _check_reductions(loss, y_true, y_pred, values)
+    _check_gradients(loss, y_true, y_pred, smooth)
+    _check_half_precision(loss, y_true, y_pred, values, half_tolerance)
+    _check_configuration(loss, y_true, y_pred, values)
+    _check_training(loss, y_true, y_pred, values, in_list, half_tolerance)
+
+
+def _values(loss: keras.losses.Loss, y_true: Any, y_pred: Any) -> np.ndarray:
+    tensors = keras.tree.map_structure(ops.convert_to_tensor, y_pred)
+    return ops.convert_to_numpy(loss.call(ops.convert_to_tensor(y_true), tensors))
+
+
+def _check_values(loss: keras.losses.Loss, values: np.ndarray, batch_size: int) -> None:
+    name = type(loss).__name__
+    assert values.ndim >= 1, f"{name} returns one number for the whole batch, which breaks sample weights"
+    assert values.shape[0] == batch_size, f"{name} returns {values.shape[0]} values for {batch_size} samples"
+    assert np.isfinite(values).all(), f"{name} is not finite: {values}"
+
+
+def _check_reductions(loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray) -> None:
+    weights = np.linspace(0, 2, len(values), dtype="float32")
+    spread = weights.reshape((-1,) + (1,) * (values.ndim - 1))
+    for reduction, expected in (
+        ("sum_over_batch_size", np.mean(values * spread)),
+        ("sum", np.sum(values * spread)),
+        (None, values * spread),
+    ):
+        reduced = type(loss).from_config({**loss.get_config(), "reduction": reduction})
+        found = ops.convert_to_numpy(reduced(y_true, y_pred, sample_weight=weights))
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-4, atol=1e-6, err_msg=f"weighted samples with reduction={reduction!r}"
+        )
+
+
+def _check_gradients(loss: keras.losses.Loss, y_true: Any, y_pred: Any, smooth: bool) -> None:
+    target = ops.convert_to_tensor(y_true)
+    leaves = keras.tree.flatten(y_pred)
+    for index, leaf in enumerate(leaves):
+
+        def of_leaf(x: Any, index: int = index) -> Any:
+            others = [ops.convert_to_tensor(other) for other in leaves]
+            others[index] = x
+            return loss.call(target, keras.tree.pack_sequence_as(y_pred, others))
+
+        what = f"{type(loss).__name__} by its prediction {index}"
+        check_gradient(of_leaf, leaf, what, compare=smooth)
+
+
+def _check_half_precision(
+    loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, tolerance: float
+) -> None:
+    half = _values(loss, y_true, keras.tree.map_structure(lambda array: array.astype("float16"), y_pred))
+    assert np.isfinite(half).all(), f"{type(loss).__name__} is not finite for float16 predictions: {half}"
+    scale = float(np.max(np.abs(values)))
+    np.testing.assert_allclose(half, values, rtol=tolerance, atol=tolerance * scale, err_msg="float16 predictions")
+
+
+def _check_configuration(loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray) -> None:
+    arguments = set(inspect.signature(type(loss).__init__).parameters) - {"self", "dtype", "args", "kwargs"}
+    missing = arguments - set(loss.get_config())
+    assert not missing, f"get_config of {type(loss).__name__} lacks {', '.join(sorted(missing))}"
+    serialized = json.loads(json.dumps(keras.losses.serialize(loss)))
+    again = keras.losses.deserialize(serialized)
+    assert type(again) is type(loss), f"{type(loss).__name__} came back as {type(again).__name__}"
+    np.testing.assert_array_equal(_values(again, y_true, y_pred), values, err_msg="after serialization")
+
+
+def _check_training(
+    loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, in_list: bool, tolerance: float
+) -> None:
+    mean = float(np.mean(values))
+    batch_size = len(values)
+    compiled = [loss] if in_list else loss
+    for jit_compile, dtype in ways_of_training():
+        model = stretching_model(y_pred, dtype)
+        model.compile("sgd", compiled, jit_compile=jit_compile)
+        way = f"with jit_compile={jit_compile} and {dtype}"
+        history = model.fit(y_pred, y_true, batch_size=batch_size, epochs=1, shuffle=False, verbose=0).history
+        allowed = 1e-4 if dtype == "float32" else tolerance
+        np.testing.assert_allclose(history["loss"], [mean], rtol=allowed, atol=allowed, err_msg=f"fit {way}")
+        weights = [float(weight) for weight in model.trainable_weights]
+        assert np.isfinite(weights).all(), f"fit {way} left weights {weights}"
+    model = stretching_model(y_pred)
+    model.compile("sgd", compiled)
+    expected = model.evaluate(y_pred, y_true, batch_size=batch_size, verbose=0)
+    again = saved_and_loaded(model)
+    found = again.evaluate(y_pred, y_true, batch_size=batch_size, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg="after saving and loading a model")
+    doubled = model.evaluate(
+        y_pred, y_true, batch_size=batch_size, sample_weight=np.full(batch_size, 2, "float32"), verbose=0
+    )
+    np.testing.assert_allclose(doubled, 2 * mean, rtol=1e-4, atol=1e-6, err_msg="evaluate with sample weights")
