@@ -14,7 +14,15 @@ from kplug.catalog.facts import component as component
 from kplug.catalog.loading import get as get
 from kplug.datasets.dataset import Dataset as Dataset
 from kplug.errors import KplugError as KplugError
+from kplug.layers.dirichlet_sampling import DirichletSampling as DirichletSampling
+from kplug.layers.gradient_reversal import GradientReversal as GradientReversal
+from kplug.layers.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+from kplug.layers.kl_divergence import KLDivergence as KLDivergence
+from kplug.layers.logistic_normal import LogisticNormal as LogisticNormal
+from kplug.layers.logistic_normal import dirichlet_laplace as dirichlet_laplace
+from kplug.layers.proxy_head import ProxyHead as ProxyHead
 from kplug.layers.sampling import Sampling as Sampling
+from kplug.layers.vector_quantizer import VectorQuantizer as VectorQuantizer
 from kplug.losses.annealing import kl_annealing as kl_annealing
 from kplug.losses.batch_triplets import TripletAllLoss as TripletAllLoss
 from kplug.losses.batch_triplets import TripletHardLoss as TripletHardLoss
@@ -55,6 +63,15 @@ from kplug.losses.proxies import arcface_loss as arcface_loss
 from kplug.losses.proxies import proxy_anchor_loss as proxy_anchor_loss
 from kplug.losses.triplet import TripletLoss as TripletLoss
 from kplug.losses.triplet import triplet_loss as triplet_loss
+from kplug.metrics.expected_calibration_error import ExpectedCalibrationError as ExpectedCalibrationError
+from kplug.metrics.geometric_mean import GeometricMean as GeometricMean
+from kplug.metrics.matthews_correlation import MatthewsCorrelation as MatthewsCorrelation
+from kplug.metrics.mean_average_precision_at_r import MeanAveragePrecisionAtR as MeanAveragePrecisionAtR
+from kplug.metrics.recall_at_k import RecallAtK as RecallAtK
+from kplug.metrics.topic_coherence import TopicCoherence as TopicCoherence
+from kplug.metrics.topic_coherence import topic_coherence as topic_coherence
+from kplug.metrics.topic_diversity import TopicDiversity as TopicDiversity
+from kplug.metrics.topic_diversity import topic_diversity as topic_diversity
 from kplug.models.vae import VAE as VAE
 from kplug.saving import load_model as load_model
 

@@ -30,7 +30,7 @@ ruff check .
 mypy
 lint-imports --no-cache
 KERAS_BACKEND=tensorflow python -m pytest "$@"
-numeric=(tests/losses tests/layers tests/models tests/training tests/test_saving.py)
+numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
 KERAS_BACKEND=jax python -m pytest "${numeric[@]}"
 if python -c 'import torch' 2>/dev/null; then
     KERAS_BACKEND=torch python -m pytest "${numeric[@]}"

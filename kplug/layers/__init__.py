@@ -1,5 +1,22 @@
 """Layers that Keras lacks."""
 
+from kplug.layers.dirichlet_sampling import DirichletSampling
+from kplug.layers.gradient_reversal import GradientReversal
+from kplug.layers.gumbel_softmax import GumbelSoftmax
+from kplug.layers.kl_divergence import KLDivergence
+from kplug.layers.logistic_normal import LogisticNormal, dirichlet_laplace
+from kplug.layers.proxy_head import ProxyHead
 from kplug.layers.sampling import Sampling
+from kplug.layers.vector_quantizer import VectorQuantizer
 
-__all__ = ["Sampling"]
+__all__ = [
+    "DirichletSampling",
+    "GradientReversal",
+    "GumbelSoftmax",
+    "KLDivergence",
+    "LogisticNormal",
+    "ProxyHead",
+    "Sampling",
+    "VectorQuantizer",
+    "dirichlet_laplace",
+]

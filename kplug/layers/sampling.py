@@ -9,15 +9,14 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-
-_GENERATOR_STATE = "seed_generator_state"
+from kplug.layers.seeded import SeededLayer, precise_dtype
 
 
 @component(
     references=["Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class Sampling(keras.layers.Layer):
+class Sampling(SeededLayer):
     """Draws from a diagonal Gaussian given by its mean and log variance, so that gradients reach both.
 
     The reparameterisation of Kingma & Welling (2013, section 2.4): `z = mean + exp(log_var / 2) * epsilon` with
@@ -48,7 +47,7 @@ class Sampling(keras.layers.Layer):
     Example:
 
     >>> z = kplug.Sampling(seed=1)([np.zeros((4, 2)), np.zeros((4, 2))])
-    >>> z.shape
+    >>> tuple(z.shape)
     (4, 2)
     """
 
@@ -58,12 +57,10 @@ class Sampling(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         if num_samples is not None and num_samples < 1:
             raise ValueError(f"`num_samples` must be at least 1, or None. Received: num_samples={num_samples}")
         self.num_samples = num_samples
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -79,7 +76,7 @@ class Sampling(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         mean, log_var = _pair(inputs)
-        precise = keras.backend.result_type(self.compute_dtype, "float32")
+        precise = precise_dtype(self)
         mean, log_var = ops.cast(mean, precise), ops.cast(log_var, precise)
         shape = ops.shape(mean)
         if self.num_samples is not None:
@@ -97,17 +94,8 @@ class Sampling(keras.layers.Layer):
             return None
         return _pair(mask)[0]
 
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        store[_GENERATOR_STATE] = ops.convert_to_numpy(self.seed_generator.state)
-
-    def load_own_variables(self, store: Any) -> None:
-        # Weights that another Keras layer saved have no generator state.
-        if _GENERATOR_STATE in store:
-            self.seed_generator.state.assign(store[_GENERATOR_STATE])
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_samples": self.num_samples, "seed": self.seed}
+        return {**super().get_config(), "num_samples": self.num_samples}
 
 
 def _pair(inputs: Any) -> Any:

@@ -103,7 +103,9 @@ def _check_gradients(loss: keras.losses.Loss, y_true: Any, y_pred: Any, smooth: 
 def _check_half_precision(
     loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, tolerance: float
 ) -> None:
-    half = _values(loss, y_true, keras.tree.map_structure(lambda array: array.astype("float16"), y_pred))
+    by_sample = type(loss).from_config({**loss.get_config(), "reduction": None})
+    halves = keras.tree.map_structure(lambda array: ops.convert_to_tensor(array.astype("float16")), y_pred)
+    half = ops.convert_to_numpy(by_sample(y_true, halves))
     assert np.isfinite(half).all(), f"{type(loss).__name__} is not finite for float16 predictions: {half}"
     scale = float(np.max(np.abs(values)))
     np.testing.assert_allclose(half, values, rtol=tolerance, atol=tolerance * scale, err_msg="float16 predictions")

@@ -1,0 +1,140 @@
+"""A KL term, added to the loss of the model that the layer is in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import keras
+from keras import ops
+from pydantic import Field
+
+from kplug.catalog.facts import component
+from kplug.layers.seeded import mean_and_log_var, precise_dtype
+
+_KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
+_FU = "Fu et al. (2019), Cyclical Annealing Schedule, https://arxiv.org/abs/1903.10145"
+
+
+@component(tasks=["image-generation", "density-estimation", "topic-modeling"], references=[_KINGMA, _FU])
+@keras.saving.register_keras_serializable(package="kplug")
+class KLDivergence(keras.layers.Layer):
+    """Adds the KL divergence of a diagonal Gaussian from a prior to the model's loss, and hands its inputs on.
+
+    ```
+    loss += weight * sum over latent dimensions of max(free_bits, batch mean of KL_j)
+    KL_j = 1/2 * (r_j - 1 - log r_j + (mean_j - prior_mean_j)^2 / prior_var_j),    r_j = var_j / prior_var_j
+    ```
+
+    (Kingma & Welling 2013, appendix B; free bits: Kingma et al. 2016.) With annealing the weight rises from 0 to `beta`
+    over the training steps, once or in cycles (Fu et al. 2019): the layer counts the steps in a weight of its own,
+    which is saved with the model and right on every backend. Outside training the weight is `beta`.
+
+    Use it to make any functional or subclassed model variational: the loss of `compile` is then the reconstruction
+    alone. Mind the scale: the KL term is a sum over dimensions, so the reconstruction must be a sum over elements.
+
+    Args:
+        beta: Weight of the term, at least 0.
+        annealing_steps: Training steps until the weight is `beta` for good; 0 for no annealing.
+        cycles: How often it rises from 0 within them; with more than one, over the first half of each cycle.
+        free_bits: Nats per latent dimension that cost nothing, at least 0.
+        prior_mean: Mean of the prior: one number, or one per dimension.
+        prior_log_var: Log variance of the prior, likewise.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+
+    Call arguments:
+        inputs: A pair `(mean, log_var)`, both of shape `(batch_size, ..., latent_dim)`.
+
+    Returns:
+        The same pair.
+
+    Raises:
+        ValueError: If a parameter is out of range, or the inputs are no pair.
+
+    References:
+        Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+        Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow,
+        https://arxiv.org/abs/1606.04934
+        Fu et al. (2019), Cyclical Annealing Schedule, https://arxiv.org/abs/1903.10145
+
+    Example:
+
+    >>> layer = kplug.KLDivergence()
+    >>> mean, log_var = layer([np.ones((4, 2), "float32"), np.zeros((4, 2), "float32")])
+    >>> float(layer.losses[0])
+    1.0
+    """
+
+    def __init__(
+        self,
+        beta: Annotated[float, Field(ge=0)] = 1.0,
+        annealing_steps: Annotated[int, Field(ge=0)] = 0,
+        cycles: Annotated[int, Field(ge=1)] = 1,
+        free_bits: Annotated[float, Field(ge=0)] = 0.0,
+        prior_mean: float | list[float] = 0.0,
+        prior_log_var: float | list[float] = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, least in (
+            ("beta", beta, 0),
+            ("annealing_steps", annealing_steps, 0),
+            ("cycles", cycles, 1),
+            ("free_bits", free_bits, 0),
+        ):
+            if not value >= least:
+                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        self.beta = beta
+        self.annealing_steps = annealing_steps
+        self.cycles = cycles
+        self.free_bits = free_bits
+        self.prior_mean = prior_mean
+        self.prior_log_var = prior_log_var
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        del input_shape
+        self.step: Any = None
+        if self.annealing_steps:
+            self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        mean, log_var = mean_and_log_var(inputs, "KLDivergence")
+        dtype = precise_dtype(self)
+        by_dimension = self._by_dimension(ops.cast(mean, dtype), ops.cast(log_var, dtype))
+        batch_mean = ops.mean(by_dimension, axis=0)
+        if self.free_bits:
+            batch_mean = ops.maximum(batch_mean, self.free_bits)
+        self.add_loss(ops.cast(self._weight(training), dtype) * ops.sum(batch_mean))
+        return [mean, log_var]
+
+    def _by_dimension(self, mean: Any, log_var: Any) -> Any:
+        prior_log_var = ops.convert_to_tensor(self.prior_log_var, dtype=mean.dtype)
+        log_ratio = log_var - prior_log_var
+        distance = ops.square(mean - ops.convert_to_tensor(self.prior_mean, dtype=mean.dtype)) * ops.exp(-prior_log_var)
+        # expm1 keeps the digits of r - 1 - log r where the two are close.
+        return 0.5 * (ops.expm1(log_ratio) - log_ratio + distance)
+
+    def _weight(self, training: bool | None) -> Any:
+        if not training or self.step is None:
+            return self.beta
+        length = self.annealing_steps / self.cycles
+        rise = length if self.cycles == 1 else length / 2
+        step = ops.cast(self.step, "float32")
+        within = ops.minimum(ops.mod(step, length) / rise, 1.0)
+        weight = self.beta * ops.where(step >= self.annealing_steps, ops.ones_like(step), within)
+        self.step.assign(self.step + 1)
+        return weight
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return list(mean_and_log_var(input_shape, "KLDivergence"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta": self.beta,
+            "annealing_steps": self.annealing_steps,
+            "cycles": self.cycles,
+            "free_bits": self.free_bits,
+            "prior_mean": self.prior_mean,
+            "prior_log_var": self.prior_log_var,
+        }

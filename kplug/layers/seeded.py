@@ -1,0 +1,56 @@
+"""What layers that draw share: a seed generator of their own, whose state is saved with the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+_GENERATOR_STATE = "seed_generator_state"
+
+
+class SeededLayer(keras.layers.Layer):
+    """A layer that draws random numbers from a generator of its own.
+
+    With a seed the draws repeat, and go on after saving and loading where they were.
+
+    Args:
+        seed: Whole number that makes the draws repeat, or `None`.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store[_GENERATOR_STATE] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        names = [name for name in store.keys() if name != _GENERATOR_STATE]  # noqa: SIM118 - no dictionary
+        super().load_own_variables({name: store[name] for name in names})
+        # Weights that another Keras layer saved have no generator state.
+        if _GENERATOR_STATE in store:
+            self.seed_generator.state.assign(store[_GENERATOR_STATE])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+def precise_dtype(layer: keras.layers.Layer) -> str:
+    """Return the dtype to compute in where half precision would not do: the layer's own, or float32."""
+    return keras.backend.result_type(layer.compute_dtype, "float32")
+
+
+def mean_and_log_var(inputs: Any, layer: str) -> tuple[Any, Any]:
+    """Return a pair as it is, and refuse anything else.
+
+    Raises:
+        ValueError: If the inputs are no pair.
+    """
+    if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+        raise ValueError(f"{layer} needs a pair (mean, log_var). Received: {inputs}")
+    return inputs[0], inputs[1]
