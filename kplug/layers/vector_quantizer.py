@@ -29,7 +29,7 @@ class VectorQuantizer(SeededLayer):
     inputs by moving averages of their number and sum per code (appendix A.1), or, with `ema_decay=None`, by the second
     loss. A code that is hardly used begins anew at a random input of the batch (Jukebox, section 3), so that the
     codebook does not collapse. `perplexity` in the logs says how many codes are in use: the exponential of the entropy
-    of their shares.
+    of their shares. (On JAX, whose trainer has no metrics of layers, read the weight `last_perplexity`.)
 
     Use it for discrete latents (`kplug.VAE` has continuous ones). Training alone moves the codebook.
 
@@ -94,7 +94,8 @@ class VectorQuantizer(SeededLayer):
         self.ema_decay = ema_decay
         self.restart_threshold = restart_threshold
         self.epsilon = epsilon
-        self.perplexity = keras.metrics.Mean(name="perplexity")
+        # Keras' JAX trainer does not take a layer's metrics through its compiled step.
+        self.perplexity = keras.metrics.Mean(name="perplexity") if keras.backend.backend() != "jax" else None
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -103,12 +104,13 @@ class VectorQuantizer(SeededLayer):
         self.codebook = self.add_weight(
             shape=shape, initializer=initializer, trainable=self.ema_decay is None, name="codebook"
         )
+        self.last_perplexity = self.add_weight(shape=(), initializer="ones", trainable=False, name="last_perplexity")
         self.uses: Any = None
         self.sums: Any = None
         if self.ema_decay is not None:
             self.uses = self.add_weight(shape=(self.num_embeddings,), initializer="ones", trainable=False, name="uses")
             self.sums = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="sums")
-            self.sums.assign(self.codebook)
+            self.sums.assign(ops.convert_to_tensor(self.codebook) + 0)  # a buffer of its own
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         dtype = precise_dtype(self)
@@ -147,7 +149,9 @@ class VectorQuantizer(SeededLayer):
     def _report(self, chosen: Any) -> None:
         shares = ops.mean(chosen, axis=0)
         entropy = -ops.sum(shares * ops.log(ops.maximum(shares, 1e-10)))
-        self.perplexity.update_state(ops.exp(entropy))
+        self.last_perplexity.assign(ops.cast(ops.exp(entropy), self.last_perplexity.dtype))
+        if self.perplexity is not None:
+            self.perplexity.update_state(ops.exp(entropy))
 
     def _follow(self, vectors: Any, chosen: Any, decay: float) -> None:
         dtype = self.codebook.dtype
