@@ -83,11 +83,11 @@ class Contestant:
 
     def train(self, epochs: int) -> float:
         """Train for some epochs and return the seconds they took."""
-        return self._ordered(epochs)["seconds"]
+        return self.order(epochs)["seconds"]
 
     def evaluate(self) -> float:
         """Return the figure that the contestant's program evaluates."""
-        return self._ordered(_EVALUATE)["figure"]
+        return self.order(_EVALUATE)["figure"]
 
     def close(self) -> None:
         """End the process."""
@@ -96,7 +96,8 @@ class Contestant:
         self._process.wait()
         self._errors.close()
 
-    def _ordered(self, order: Any) -> dict[str, float]:
+    def order(self, order: Any) -> dict[str, float]:
+        """Send one line to the contestant's program, and return what it answers."""
         assert self._process.stdin
         self._process.stdin.write(f"{order}\n")
         self._process.stdin.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
+from kplug.losses.function_loss import FunctionLoss, Reduction
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -103,30 +104,13 @@ def focal_loss(
     references=[_REFERENCE],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class FocalLoss(keras.losses.Loss):
+class FocalLoss(FunctionLoss, function=focal_loss):
     """Focal loss for independent 0/1 labels: binary and multi-label classification.
 
     The class of `kplug.focal_loss`, which has the formula, the shapes and when to use it:
     `FL = -alpha_t * (1 - p_t) ** gamma * log(p_t)`, the mean over the labels of a sample.
 
     Sample weights, masks and mixed precision work as with every Keras loss.
-
-    Args:
-        alpha: Weight of the positive labels, between 0 and 1; negatives weigh `1 - alpha`. A sequence gives one
-            weight per label along `axis`. `None` weighs both alike, by 1.
-        gamma: Focusing exponent, at least 0. At 0 this is weighted cross-entropy; the paper's best is 2.
-        from_logits: Whether predictions are logits, of any size, rather than probabilities.
-        label_smoothing: Between 0 and 1; squeezes the labels towards 1/2.
-        axis: The axis of the labels, over which the mean is taken.
-        reduction: How the samples' losses become one number, as in `keras.losses.Loss`.
-        name: The loss's name.
-        dtype: The dtype it is computed in; `keras.config.floatx()` by default.
-
-    Raises:
-        ValueError: If a parameter is out of range.
-
-    References:
-        Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002
 
     Example:
 
@@ -150,39 +134,21 @@ class FocalLoss(keras.losses.Loss):
         from_logits: bool = False,
         label_smoothing: Fraction = 0.0,
         axis: int = -1,
-        reduction: Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"]
-        | None = "sum_over_batch_size",
+        reduction: Reduction = "sum_over_batch_size",
         name: str = "focal_loss",
         dtype: str | None = None,
     ) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
         _check_parameters(alpha, gamma, label_smoothing)
-        self.alpha = alpha
-        self.gamma = gamma
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return focal_loss(
-            y_true,
-            y_pred,
-            alpha=self.alpha,
-            gamma=self.gamma,
-            from_logits=self.from_logits,
-            label_smoothing=self.label_smoothing,
-            axis=self.axis,
+        super().__init__(
+            reduction,
+            name,
+            dtype,
+            alpha=alpha,
+            gamma=gamma,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            axis=axis,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "alpha": self.alpha.tolist() if isinstance(self.alpha, np.ndarray | np.generic) else self.alpha,
-            "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "axis": self.axis,
-        }
 
 
 def _check_parameters(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:
