@@ -31,9 +31,18 @@ mypy
 lint-imports --no-cache
 KERAS_BACKEND=tensorflow python -m pytest "$@"
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
-KERAS_BACKEND=jax python -m pytest "${numeric[@]}"
 if python -c 'import torch' 2>/dev/null; then
-    KERAS_BACKEND=torch python -m pytest "${numeric[@]}"
+    # Beside JAX, which compiles on one core for most of the time.
+    KERAS_BACKEND=torch python -m pytest "${numeric[@]}" >.torch-tests.log 2>&1 &
+    torch=$!
 else
+    torch=
     echo "PyTorch is not installed: its tests were not run."
 fi
+KERAS_BACKEND=jax python -m pytest "${numeric[@]}" || jax_failed=$?
+if [ -n "$torch" ]; then
+    wait "$torch" || torch_failed=$?
+    cat .torch-tests.log
+    rm -f .torch-tests.log
+fi
+exit "${jax_failed:-${torch_failed:-0}}"
