@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +109,16 @@ def modules_after() -> Callable[[str], set[str]]:
         return set(done.stdout.rpartition("MODULES ")[2].split())
 
     return after
+
+
+@pytest.fixture(scope="session")
+def gradient() -> Callable[..., Any]:
+    """Give `gradient(function, x)`: the gradient of the sum of `function(x)` with respect to `x`, a NumPy array."""
+    import keras
+
+    from kplug import testing
+
+    def of(function: Callable, x: Any, dtype: str = "float32") -> Any:
+        return testing.gradient(function, keras.ops.cast(keras.ops.convert_to_tensor(x), dtype))
+
+    return of
