@@ -9,7 +9,8 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import SeededLayer, precise_dtype
+from kplug.layers.precision import precise_dtype
+from kplug.layers.seeded import SeededLayer
 
 _NAESSETH = "Naesseth et al. (2017), Reparameterization Gradients through Acceptance-Rejection Sampling Algorithms, https://arxiv.org/abs/1610.05683"
 _SMALLEST = 1e-6

@@ -57,13 +57,14 @@ class GradientReversal(keras.layers.Layer):
         if not strength >= 0:
             raise ValueError(f"`strength` must be at least 0. Received: strength={strength}")
         self._initial_strength = strength
-        self.supports_masking = True
-
-    def build(self, input_shape: Any) -> None:
-        del input_shape
         self.strength = self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(self._initial_strength), trainable=False, name="strength"
+            shape=(),
+            initializer=keras.initializers.Constant(strength),
+            trainable=False,
+            autocast=False,
+            name="strength",
         )
+        self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
         strength = ops.cast(self.strength, inputs.dtype)

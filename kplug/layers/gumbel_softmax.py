@@ -9,7 +9,8 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import SeededLayer, precise_dtype
+from kplug.layers.precision import precise_dtype
+from kplug.layers.seeded import SeededLayer
 
 Temperature = Annotated[float, Field(gt=0)]
 
@@ -49,7 +50,7 @@ class GumbelSoftmax(SeededLayer):
         A tensor of the same shape; each vector on the last axis is not negative and sums to 1.
 
     Raises:
-        ValueError: If a temperature is not greater than 0, or only one of `final_temperature` and `annealing_steps` is
+        ValueError: If a temperature is not greater than 0, `annealing_steps` is negative, or only one of `final_temperature` and `annealing_steps` is
             given.
 
     References:
@@ -79,6 +80,8 @@ class GumbelSoftmax(SeededLayer):
                 "Temperatures must be greater than 0. "
                 f"Received: temperature={temperature}, final_temperature={final_temperature}"
             )
+        if annealing_steps < 0:
+            raise ValueError(f"`annealing_steps` must be at least 0. Received: annealing_steps={annealing_steps}")
         if (final_temperature is None) != (annealing_steps == 0):
             raise ValueError(
                 "Annealing needs both `final_temperature` and `annealing_steps`. "
@@ -88,11 +91,11 @@ class GumbelSoftmax(SeededLayer):
         self.straight_through = straight_through
         self.final_temperature = final_temperature
         self.annealing_steps = annealing_steps
+        self.step: Any = None
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         del input_shape
-        self.step: Any = None
         if self.annealing_steps:
             self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
 

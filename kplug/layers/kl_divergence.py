@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import keras
+import numpy as np
 from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import mean_and_log_var, precise_dtype
+from kplug.layers.gaussian_pair import check_one_shape, mask_of_the_mean, mean_and_log_var
+from kplug.layers.masks import aligned
+from kplug.layers.precision import precise_dtype
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
 _FU = "Fu et al. (2019), Cyclical Annealing Schedule, https://arxiv.org/abs/1903.10145"
@@ -27,7 +30,8 @@ class KLDivergence(keras.layers.Layer):
 
     (Kingma & Welling 2013, appendix B; free bits: Kingma et al. 2016.) With annealing the weight rises from 0 to `beta`
     over the training steps, once or in cycles (Fu et al. 2019): the layer counts the steps in a weight of its own,
-    which is saved with the model and right on every backend. Outside training the weight is `beta`.
+    which is saved with the model and right on every backend. Outside training the weight is `beta`. Steps of a sequence
+    that a mask leaves out add nothing.
 
     Use it to make any functional or subclassed model variational: the loss of `compile` is then the reconstruction
     alone. Mind the scale: the KL term is a sum over dimensions, so the reconstruction must be a sum over elements.
@@ -37,7 +41,7 @@ class KLDivergence(keras.layers.Layer):
         annealing_steps: Training steps until the weight is `beta` for good; 0 for no annealing.
         cycles: How often it rises from 0 within them; with more than one, over the first half of each cycle.
         free_bits: Nats per latent dimension that cost nothing, at least 0.
-        prior_mean: Mean of the prior: one number, or one per dimension.
+        prior_mean: Mean of the prior: one number, or one per dimension (as `kplug.dirichlet_laplace` gives them).
         prior_log_var: Log variance of the prior, likewise.
         **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
 
@@ -48,7 +52,8 @@ class KLDivergence(keras.layers.Layer):
         The same pair.
 
     Raises:
-        ValueError: If a parameter is out of range, or the inputs are no pair.
+        ValueError: If a parameter is out of range, the inputs are no pair or of two shapes, or the prior is of another
+            length than they.
 
     References:
         Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -87,20 +92,30 @@ class KLDivergence(keras.layers.Layer):
         self.annealing_steps = annealing_steps
         self.cycles = cycles
         self.free_bits = free_bits
-        self.prior_mean = prior_mean
-        self.prior_log_var = prior_log_var
+        self.prior_mean = np.asarray(prior_mean).tolist()
+        self.prior_log_var = np.asarray(prior_log_var).tolist()
+        self.step: Any = None
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        del input_shape
-        self.step: Any = None
+        check_one_shape(input_shape, "KLDivergence")
+        latent_dim = input_shape[0][-1]
+        for name, value in (("prior_mean", self.prior_mean), ("prior_log_var", self.prior_log_var)):
+            if np.shape(value) not in {(), (latent_dim,)}:
+                raise ValueError(
+                    f"`{name}` must be one number, or one for each of the {latent_dim} latent dimensions. "
+                    f"Received: {name}={value}"
+                )
         if self.annealing_steps:
             self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         mean, log_var = mean_and_log_var(inputs, "KLDivergence")
         dtype = precise_dtype(self)
         by_dimension = self._by_dimension(ops.cast(mean, dtype), ops.cast(log_var, dtype))
+        kept = mask_of_the_mean(mask)
+        if kept is not None:
+            by_dimension = ops.where(aligned(kept, by_dimension), by_dimension, 0)
         batch_mean = ops.mean(by_dimension, axis=0)
         if self.free_bits:
             batch_mean = ops.maximum(batch_mean, self.free_bits)

@@ -10,7 +10,9 @@ import numpy as np
 from keras import ops
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import SeededLayer, mean_and_log_var, precise_dtype
+from kplug.layers.gaussian_pair import check_one_shape, mask_of_the_mean, mean_and_log_var
+from kplug.layers.precision import precise_dtype
+from kplug.layers.seeded import SeededLayer
 
 _SRIVASTAVA = (
     "Srivastava & Sutton (2017), Autoencoding Variational Inference for Topic Models, https://arxiv.org/abs/1703.01488"
@@ -42,7 +44,7 @@ class LogisticNormal(SeededLayer):
         Mixtures of the same shape: not negative, and summing to 1 on the last axis.
 
     Raises:
-        ValueError: If the inputs are no pair.
+        ValueError: If the inputs are no pair, or of two shapes.
 
     References:
         Srivastava & Sutton (2017), Autoencoding Variational Inference for Topic Models,
@@ -59,6 +61,9 @@ class LogisticNormal(SeededLayer):
         super().__init__(seed=seed, **kwargs)
         self.supports_masking = True
 
+    def build(self, input_shape: Any) -> None:
+        check_one_shape(input_shape, "LogisticNormal")
+
     def call(self, inputs: Any) -> Any:
         dtype = precise_dtype(self)
         mean, log_var = (ops.cast(part, dtype) for part in mean_and_log_var(inputs, "LogisticNormal"))
@@ -70,7 +75,7 @@ class LogisticNormal(SeededLayer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         del inputs
-        return None if mask is None else mask[0]
+        return mask_of_the_mean(mask)
 
 
 def dirichlet_laplace(alpha: float | Sequence[float], num_topics: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +96,7 @@ def dirichlet_laplace(alpha: float | Sequence[float], num_topics: int) -> tuple[
         Mean and log variance, float32 arrays of shape `(num_topics,)`.
 
     Raises:
-        ValueError: If a concentration is not greater than 0, or there are not `num_topics` of them.
+        ValueError: If a concentration is not greater than 0 and finite, or there are not `num_topics` of them.
 
     References:
         Srivastava & Sutton (2017), Autoencoding Variational Inference for Topic Models,
@@ -104,9 +109,9 @@ def dirichlet_laplace(alpha: float | Sequence[float], num_topics: int) -> tuple[
     ([0.0, 0.0, 0.0, 0.0], [1.5, 1.5, 1.5, 1.5])
     """
     given = np.asarray(alpha, "float64")
-    if num_topics < 2 or given.shape not in {(), (num_topics,)} or not np.all(given > 0):
+    if num_topics < 2 or given.shape not in {(), (num_topics,)} or not np.all((given > 0) & np.isfinite(given)):
         raise ValueError(
-            "`alpha` must be greater than 0, one number or one per topic, for at least 2 topics. "
+            "`alpha` must be greater than 0 and finite, one number or one per topic, for at least 2 topics. "
             f"Received: alpha={alpha}, num_topics={num_topics}"
         )
     concentrations = np.broadcast_to(given, (num_topics,))

@@ -9,11 +9,12 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import precise_dtype
+from kplug.layers.precision import precise_dtype
 
 PositiveInt = Annotated[int, Field(gt=0)]
 _KIM = "Kim et al. (2020), Proxy Anchor Loss for Deep Metric Learning, https://arxiv.org/abs/2003.13911"
 _DENG = "Deng et al. (2020), Sub-center ArcFace, ECCV"
+_TINY = 1e-24
 
 
 @component(tasks=["metric-learning", "image-classification"], references=[_KIM, _DENG])
@@ -25,7 +26,9 @@ class ProxyHead(keras.layers.Layer):
     s_c = max over the class's centers k of x . w_ck / (|x| |w_ck|)
     ```
 
-    With several centers per class, a noisy or varied class may have more than one place (Deng et al. 2020).
+    With several centers per class, a noisy or varied class may have more than one place (Deng et al. 2020). An
+    embedding of zeros has the similarity 0 to every class, and no gradient. Under mixed precision the similarities are
+    computed in float32 and returned in the compute dtype.
 
     Use it as the last layer under `kplug.ProxyAnchorLoss` or `kplug.ArcFaceLoss`; after training the layer before it
     gives the embeddings.
@@ -76,6 +79,7 @@ class ProxyHead(keras.layers.Layer):
         self.proxies = self.add_weight(
             shape=(input_shape[-1], self.num_classes * self.centers_per_class),
             initializer=self.initializer,
+            autocast=False,
             name="proxies",
         )
 
@@ -100,5 +104,7 @@ class ProxyHead(keras.layers.Layer):
 
 
 def _unit(vectors: Any, axis: int) -> Any:
-    # A zero vector stays zero, with a finite gradient.
-    return vectors * ops.rsqrt(ops.maximum(ops.sum(ops.square(vectors), axis=axis, keepdims=True), 1e-24))
+    # The gradient grows with 1 / length; a vector of no length stays zero and has none.
+    squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
+    directed = ops.cast(squared > _TINY, vectors.dtype)
+    return vectors * directed * ops.rsqrt(ops.maximum(squared, _TINY))

@@ -9,7 +9,9 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import SeededLayer, precise_dtype
+from kplug.layers.gaussian_pair import check_one_shape, mask_of_the_mean, mean_and_log_var
+from kplug.layers.precision import precise_dtype
+from kplug.layers.seeded import SeededLayer
 
 
 @component(
@@ -64,18 +66,10 @@ class Sampling(SeededLayer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        mean_shape, log_var_shape = _pair(input_shape)
-        if not (isinstance(mean_shape, (list, tuple)) and isinstance(log_var_shape, (list, tuple))):
-            raise ValueError(f"Sampling needs a pair (mean, log_var). Received one tensor of shape {input_shape}")
-        if tuple(mean_shape) != tuple(log_var_shape):
-            raise ValueError(
-                "Sampling needs a mean and a log variance of one shape. "
-                f"Received: {tuple(mean_shape)} and {tuple(log_var_shape)}"
-            )
-        self.built = True
+        check_one_shape(input_shape, "Sampling")
 
     def call(self, inputs: Any) -> Any:
-        mean, log_var = _pair(inputs)
+        mean, log_var = mean_and_log_var(inputs, "Sampling")
         precise = precise_dtype(self)
         mean, log_var = ops.cast(mean, precise), ops.cast(log_var, precise)
         shape = ops.shape(mean)
@@ -86,19 +80,12 @@ class Sampling(SeededLayer):
         return ops.cast(mean + ops.exp(log_var / 2) * epsilon, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
-        batch_size, *rest = _pair(input_shape)[0]
+        batch_size, *rest = mean_and_log_var(input_shape, "Sampling")[0]
         return (batch_size, *rest) if self.num_samples is None else (batch_size, self.num_samples, *rest)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is None or self.num_samples is not None:
-            return None
-        return _pair(mask)[0]
+        del inputs
+        return mask_of_the_mean(mask) if self.num_samples is None else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_samples": self.num_samples}
-
-
-def _pair(inputs: Any) -> Any:
-    if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
-        raise ValueError(f"Sampling needs a pair (mean, log_var). Received: {inputs}")
-    return inputs

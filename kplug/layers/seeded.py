@@ -38,19 +38,3 @@ class SeededLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
-
-
-def precise_dtype(layer: keras.layers.Layer) -> str:
-    """Return the dtype to compute in where half precision would not do: the layer's own, or float32."""
-    return keras.backend.result_type(layer.compute_dtype, "float32")
-
-
-def mean_and_log_var(inputs: Any, layer: str) -> tuple[Any, Any]:
-    """Return a pair as it is, and refuse anything else.
-
-    Raises:
-        ValueError: If the inputs are no pair.
-    """
-    if not isinstance(inputs, list | tuple) or len(inputs) != 2:
-        raise ValueError(f"{layer} needs a pair (mean, log_var). Received: {inputs}")
-    return inputs[0], inputs[1]

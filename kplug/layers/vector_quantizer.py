@@ -9,7 +9,9 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.layers.seeded import SeededLayer, precise_dtype
+from kplug.layers.masks import aligned
+from kplug.layers.precision import precise_dtype
+from kplug.layers.seeded import SeededLayer
 
 PositiveInt = Annotated[int, Field(gt=0)]
 _OORD = "van den Oord et al. (2017), Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937"
@@ -31,7 +33,9 @@ class VectorQuantizer(SeededLayer):
     codebook does not collapse. `perplexity` in the logs says how many codes are in use: the exponential of the entropy
     of their shares. (On JAX, whose trainer has no metrics of layers, read the weight `last_perplexity`.)
 
-    Use it for discrete latents (`kplug.VAE` has continuous ones). Training alone moves the codebook.
+    Use it for discrete latents (`kplug.VAE` has continuous ones). Training alone moves the codebook. Positions that a
+    mask leaves out become codes as well, and count neither in the losses nor in the codebook. Under mixed precision the
+    codebook is kept, compared and moved in float32.
 
     Args:
         num_embeddings: Number of codes.
@@ -96,36 +100,42 @@ class VectorQuantizer(SeededLayer):
         self.epsilon = epsilon
         # Keras' JAX trainer does not take a layer's metrics through its compiled step.
         self.perplexity = keras.metrics.Mean(name="perplexity") if keras.backend.backend() != "jax" else None
+        self.uses: Any = None
+        self.sums: Any = None
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         shape = (self.num_embeddings, input_shape[-1])
+        # One initializer gives the same numbers each time: the moving sums begin at the codes, as one use of each.
         initializer = keras.initializers.RandomUniform(-1.0, 1.0, seed=self.seed)
         self.codebook = self.add_weight(
-            shape=shape, initializer=initializer, trainable=self.ema_decay is None, name="codebook"
+            shape=shape, initializer=initializer, trainable=self.ema_decay is None, autocast=False, name="codebook"
         )
-        self.last_perplexity = self.add_weight(shape=(), initializer="ones", trainable=False, name="last_perplexity")
-        self.uses: Any = None
-        self.sums: Any = None
+        self.last_perplexity = self._add_state((), "ones", "last_perplexity")
         if self.ema_decay is not None:
-            self.uses = self.add_weight(shape=(self.num_embeddings,), initializer="ones", trainable=False, name="uses")
-            self.sums = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="sums")
-            self.sums.assign(ops.convert_to_tensor(self.codebook) + 0)  # a buffer of its own
+            self.uses = self._add_state((self.num_embeddings,), "ones", "uses")
+            self.sums = self._add_state(shape, initializer, "sums")
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def _add_state(self, shape: tuple[int, ...], initializer: Any, name: str) -> Any:
+        return self.add_weight(shape=shape, initializer=initializer, trainable=False, autocast=False, name=name)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         dtype = precise_dtype(self)
         vectors = ops.reshape(ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
-        chosen = ops.one_hot(self._nearest(vectors), self.num_embeddings, dtype=dtype)
-        codes = ops.matmul(chosen, ops.cast(self.codebook, dtype))
-        distance = ops.square(vectors - ops.stop_gradient(codes))
-        loss = self.commitment_cost * ops.mean(distance)
+        kept = self._kept(inputs, mask, dtype)
+        count = ops.maximum(ops.sum(kept), 1.0)
+        nearest = self._nearest(vectors)
+        codes = ops.take(ops.cast(self.codebook, dtype), nearest, axis=0)
+        loss = self.commitment_cost * _mean_square(vectors - ops.stop_gradient(codes), kept, count)
         if self.ema_decay is None:
-            loss = loss + ops.mean(ops.square(ops.stop_gradient(vectors) - codes))
+            loss = loss + _mean_square(ops.stop_gradient(vectors) - codes, kept, count)
         self.add_loss(loss)
-        self._report(chosen)
+        chosen = ops.one_hot(nearest, self.num_embeddings, dtype=dtype) * kept
+        self._report(ops.sum(chosen, axis=0) / count)
         if training and self.ema_decay is not None:
-            self._follow(ops.stop_gradient(vectors), chosen, self.ema_decay)
-        passed = vectors + ops.stop_gradient(codes - vectors)
+            self._follow(ops.stop_gradient(vectors), chosen, kept, self.ema_decay)
+        # The codes, to the last digit, with the gradient of the vectors.
+        passed = ops.stop_gradient(codes) + (vectors - ops.stop_gradient(vectors))
         return ops.cast(ops.reshape(passed, ops.shape(inputs)), self.compute_dtype)
 
     def encode(self, inputs: Any) -> Any:
@@ -137,40 +147,63 @@ class VectorQuantizer(SeededLayer):
         return ops.reshape(self._nearest(vectors), ops.shape(inputs)[:-1])
 
     def decode(self, indices: Any) -> Any:
-        """Return the codes with these numbers, of one more axis than the numbers."""
+        """Return the codes with these numbers, of one more axis than the numbers.
+
+        Raises:
+            ValueError: If the layer has no codebook yet, as it has seen no inputs.
+        """
+        if not self.built:
+            raise ValueError(
+                f"The layer {self.name} has no codebook yet. Call it once, or `build((None, dim))`, before `decode`."
+            )
         return ops.take(ops.convert_to_tensor(self.codebook), indices, axis=0)
 
+    def _kept(self, inputs: Any, mask: Any, dtype: str) -> Any:
+        """Return a column with 1 for each vector that counts, and 0 for each that the mask leaves out."""
+        kept = ops.ones_like(inputs[..., :1], dtype=dtype)
+        if mask is not None:
+            kept = kept * ops.cast(aligned(mask, inputs), dtype)
+        return ops.reshape(kept, (-1, 1))
+
     def _nearest(self, vectors: Any) -> Any:
-        codebook = ops.cast(ops.convert_to_tensor(self.codebook), vectors.dtype)
+        codebook = ops.cast(self.codebook, vectors.dtype)
         # |x - c|^2 without |x|^2, which is the same for every code.
         closeness = 2 * ops.matmul(vectors, ops.transpose(codebook)) - ops.sum(ops.square(codebook), axis=1)
         return ops.cast(ops.argmax(closeness, axis=1), "int32")
 
-    def _report(self, chosen: Any) -> None:
-        shares = ops.mean(chosen, axis=0)
-        entropy = -ops.sum(shares * ops.log(ops.maximum(shares, 1e-10)))
-        self.last_perplexity.assign(ops.cast(ops.exp(entropy), self.last_perplexity.dtype))
+    def _report(self, shares: Any) -> None:
+        perplexity = ops.exp(-ops.sum(shares * ops.log(ops.maximum(shares, 1e-10))))
+        self.last_perplexity.assign(ops.cast(perplexity, self.last_perplexity.dtype))
         if self.perplexity is not None:
-            self.perplexity.update_state(ops.exp(entropy))
+            self.perplexity.update_state(perplexity)
 
-    def _follow(self, vectors: Any, chosen: Any, decay: float) -> None:
+    def _follow(self, vectors: Any, chosen: Any, kept: Any, decay: float) -> None:
+        """Move the codes to the moving averages of the vectors that chose them; begin dead ones anew."""
         dtype = self.codebook.dtype
         counts = ops.cast(ops.sum(chosen, axis=0), dtype)
         sums = ops.cast(ops.matmul(ops.transpose(chosen), vectors), dtype)
-        uses = decay * ops.convert_to_tensor(self.uses) + (1 - decay) * counts
-        summed = decay * ops.convert_to_tensor(self.sums) + (1 - decay) * sums
+        uses = decay * self.uses + (1 - decay) * counts
+        summed = decay * self.sums + (1 - decay) * sums
         if self.restart_threshold:
-            unused = ops.expand_dims(ops.cast(uses < self.restart_threshold, dtype), -1)
-            uniform = keras.random.uniform((self.num_embeddings,), seed=self.seed_generator, dtype="float32")
-            count = ops.cast(ops.shape(vectors)[0], "float32")
-            picked = ops.cast(ops.take(vectors, ops.cast(uniform * count, "int32"), axis=0), dtype)
-            uses = ops.squeeze(unused, -1) + (1 - ops.squeeze(unused, -1)) * uses
-            summed = unused * picked + (1 - unused) * summed
+            dead = ops.cast(uses < self.restart_threshold, dtype) * ops.cast(ops.max(kept), dtype)
+            # As many uses as keep a new code alive until the next batch has been seen.
+            begun = max(1.0, self.restart_threshold / decay)
+            uses = dead * begun + (1 - dead) * uses
+            dead = ops.expand_dims(dead, -1)
+            picked = ops.cast(ops.take(vectors, self._picked(kept), axis=0), dtype)
+            summed = dead * begun * picked + (1 - dead) * summed
         self.uses.assign(uses)
         self.sums.assign(summed)
         total = ops.sum(uses)
         smoothed = (uses + self.epsilon) / (total + self.num_embeddings * self.epsilon) * total
         self.codebook.assign(summed / ops.expand_dims(smoothed, -1))
+
+    def _picked(self, kept: Any) -> Any:
+        """Return, for each code, the number of a random vector among those that count."""
+        ranks = ops.cumsum(ops.cast(ops.squeeze(kept, -1), "int32"))
+        uniform = keras.random.uniform((self.num_embeddings,), seed=self.seed_generator, dtype="float32")
+        rank = ops.cast(uniform * ops.cast(ranks[-1], "float32"), "int32")
+        return ops.minimum(ops.searchsorted(ranks, rank, side="right"), ops.shape(kept)[0] - 1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -184,3 +217,7 @@ class VectorQuantizer(SeededLayer):
             "restart_threshold": self.restart_threshold,
             "epsilon": self.epsilon,
         }
+
+
+def _mean_square(differences: Any, kept: Any, count: Any) -> Any:
+    return ops.sum(kept * ops.square(differences)) / (count * differences.shape[-1])

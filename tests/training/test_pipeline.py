@@ -82,6 +82,9 @@ class Witness(keras.layers.Layer):
         self.count.assign(self.count.value + keras.ops.shape(values)[0])
         return inputs
 
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
 
 @pytest.mark.parametrize(
     ("pipeline", "steps_per_execution"),
