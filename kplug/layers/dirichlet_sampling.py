@@ -13,12 +13,16 @@ from kplug.layers.precision import precise_dtype
 from kplug.layers.seeded import SeededLayer
 
 _NAESSETH = "Naesseth et al. (2017), Reparameterization Gradients through Acceptance-Rejection Sampling Algorithms, https://arxiv.org/abs/1610.05683"
+_BURKHARDT = (
+    "Burkhardt & Kramer (2019), Decoupling Sparsity and Smoothness in the Dirichlet Variational Autoencoder Topic "
+    "Model, https://jmlr.org/papers/v20/18-569.html"
+)
 _SMALLEST = 1e-6
 _TRIES = 4
 """Proposals per draw, of which the first accepted one counts: 99.6 % are accepted at a shape of 10 (95 % at 1)."""
 
 
-@component(tasks=["topic-modeling"], references=[_NAESSETH])
+@component(tasks=["topic-modeling"], references=[_NAESSETH, _BURKHARDT])
 @keras.saving.register_keras_serializable(package="kplug")
 class DirichletSampling(SeededLayer):
     """Draws from a Dirichlet distribution so that gradients reach its concentrations.
@@ -53,6 +57,8 @@ class DirichletSampling(SeededLayer):
     References:
         Naesseth et al. (2017), Reparameterization Gradients through Acceptance-Rejection Sampling Algorithms,
         https://arxiv.org/abs/1610.05683
+        Burkhardt & Kramer (2019), Decoupling Sparsity and Smoothness in the Dirichlet Variational Autoencoder Topic
+        Model, https://jmlr.org/papers/v20/18-569.html
 
     Example:
 

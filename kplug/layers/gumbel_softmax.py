@@ -50,8 +50,8 @@ class GumbelSoftmax(SeededLayer):
         A tensor of the same shape; each vector on the last axis is not negative and sums to 1.
 
     Raises:
-        ValueError: If a temperature is not greater than 0, `annealing_steps` is negative, or only one of `final_temperature` and `annealing_steps` is
-            given.
+        ValueError: If a temperature is not greater than 0, `annealing_steps` is negative, or only one of
+            `final_temperature` and `annealing_steps` is given.
 
     References:
         Jang et al. (2017), Categorical Reparameterization with Gumbel-Softmax, https://arxiv.org/abs/1611.01144

@@ -41,8 +41,8 @@ class VectorQuantizer(SeededLayer):
         num_embeddings: Number of codes.
         commitment_cost: Weight of the commitment loss, at least 0.
         ema_decay: Decay of the moving averages, between 0 and 1, or `None` to learn the codebook by gradients.
-        restart_threshold: A code whose moving number of uses per batch falls below this begins anew; 0 for never.
-            Works with moving averages only.
+        restart_threshold: A code whose moving number of uses per batch falls below this begins anew; 0 for never
+            (Jukebox has 1). Works with moving averages only.
         epsilon: Smooths the numbers of uses, in uses.
         seed: Whole number that makes the restarts repeat, or `None`.
         **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
@@ -186,7 +186,7 @@ class VectorQuantizer(SeededLayer):
         summed = decay * self.sums + (1 - decay) * sums
         if self.restart_threshold:
             dead = ops.cast(uses < self.restart_threshold, dtype) * ops.cast(ops.max(kept), dtype)
-            # As many uses as keep a new code alive until the next batch has been seen.
+            # So many that a new code stays if the next batch uses it, however high the threshold.
             begun = max(1.0, self.restart_threshold / decay)
             uses = dead * begun + (1 - dead) * uses
             dead = ops.expand_dims(dead, -1)
