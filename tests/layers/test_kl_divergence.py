@@ -53,3 +53,12 @@ def test_extreme_log_variances_are_finite():
         layer = kplug.KLDivergence()
         layer([MEAN, np.full_like(MEAN, size)])
         assert np.isfinite(float(layer.losses[0]))
+
+
+def test_masked_steps_of_a_sequence_do_not_count():
+    mask = np.array([[True, False], [True, True], [False, False]])
+    mean, log_var = MEAN.reshape(3, 2, 3), LOG_VAR.reshape(3, 2, 3)
+    layer = kplug.KLDivergence()
+    layer([mean, log_var], mask=[mask, None])
+    expected = (BY_DIMENSION.reshape(3, 2, 3).sum(axis=-1) * mask).sum() / 3
+    assert float(layer.losses[0]) == pytest.approx(expected, rel=1e-5)

@@ -65,6 +65,40 @@ def test_a_dead_code_begins_anew_at_an_input():
     assert distances.min() < 1e-3
 
 
+@pytest.mark.parametrize("ema_decay", [0.9, None])
+def test_what_a_mask_leaves_out_counts_nowhere(ema_decay):
+    mask = np.array([[True, True, False, True]] * 5)
+    whole, alone = (built(ema_decay=ema_decay)[0] for _ in range(2))
+    sequences = X[:20].reshape(5, 4, 3)
+    found = whole(np.where(mask[..., None], sequences, 1e3).astype("float32"), mask=mask, training=True)
+    expected = alone(sequences[mask], training=True)
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[mask], expected, rtol=1e-6)
+    assert float(whole.losses[0]) == pytest.approx(float(alone.losses[0]), rel=1e-5)
+    assert float(whole.last_perplexity) == pytest.approx(float(alone.last_perplexity), rel=1e-5)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(whole.codebook), ops.convert_to_numpy(alone.codebook), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_restarts_take_no_vector_that_the_mask_leaves_out():
+    layer, _ = built(ema_decay=0.5, restart_threshold=2.0)
+    mask = np.arange(len(X)) % 2 == 0
+    layer(np.where(mask[:, None], X, 1e3).astype("float32"), mask=mask, training=True)
+    assert np.abs(ops.convert_to_numpy(layer.codebook)).max() < np.abs(X).max() + 1e-3
+
+
+def test_mixed_precision_keeps_the_codebook_in_float32():
+    layer = kplug.VectorQuantizer(4, dtype="mixed_float16", seed=0)
+    outputs = layer(X.astype("float16"), training=True)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
+    assert {keras.backend.standardize_dtype(w.dtype) for w in (layer.codebook, layer.uses, layer.sums)} == {"float32"}
+
+
+def test_decode_without_a_codebook_says_what_to_do():
+    with pytest.raises(ValueError, match=r"no codebook yet. Call it once"):
+        kplug.VectorQuantizer(4).decode([0])
+
+
 def perplexity(codebook):
     shares = np.bincount(nearest(codebook), minlength=len(codebook)) / len(X)
     return np.exp(-sum(p * np.log(p) for p in shares if p))
