@@ -11,6 +11,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses import tfp_distributions
+from kplug.losses.all_outputs import sees_all_outputs
 from kplug.losses.function_loss import Reduction
 from kplug.losses.likelihoods import Likelihood, log_likelihood, sum_per_sample
 
@@ -115,6 +116,7 @@ def elbo_loss(
 
 
 @component(tasks=["image-generation", "density-estimation"], references=[_KINGMA, _IAF])
+@sees_all_outputs
 @keras.saving.register_keras_serializable(package="kplug")
 class ELBOLoss(keras.losses.Loss):
     """Negative evidence lower bound, for models that put out the posterior beside the reconstruction.
@@ -122,8 +124,8 @@ class ELBOLoss(keras.losses.Loss):
     The class of `kplug.elbo_loss`, which has the formula. The model puts out a dictionary with `reconstruction`, `mean`
     and `log_var`, and `log_scale` if a Gaussian's scale is learned; the target is the data.
 
-    Keras hands a loss one output at a time. One that is to see all of them goes into a list:
-    `compile(loss=[kplug.ELBOLoss()])`.
+    It sees all outputs at once, so it is the model's only loss. The target is the data alone, or a dictionary that has
+    them as its `reconstruction`.
 
     Use it for an autoencoder built with the functional API. `kplug.VAE` needs no loss, and reports the two terms.
 
@@ -151,7 +153,7 @@ class ELBOLoss(keras.losses.Loss):
     h = keras.layers.Dense(128, activation="relu")(kplug.Sampling()([mean, log_var]))
     logits = keras.layers.Dense(64)(h)
     model = keras.Model(x, {"reconstruction": logits, "mean": mean, "log_var": log_var})
-    model.compile("adam", loss=[kplug.ELBOLoss()])
+    model.compile("adam", loss=kplug.ELBOLoss())
     model.fit(data, data)
     ```
     """
@@ -182,8 +184,8 @@ class ELBOLoss(keras.losses.Loss):
         if not isinstance(y_pred, dict) or not {"reconstruction", "mean", "log_var"} <= set(y_pred):
             shown = f"a dictionary with {sorted(y_pred)}" if isinstance(y_pred, dict) else type(y_pred).__name__
             raise ValueError(
-                "ELBOLoss needs a model that puts out a dictionary with 'reconstruction', 'mean' and 'log_var', and is "
-                f"compiled with the loss in a list: compile(loss=[kplug.ELBOLoss()]). Received: {shown}"
+                "ELBOLoss needs a model that puts out a dictionary with 'reconstruction', 'mean' and 'log_var'. "
+                f"Received: {shown}"
             )
         scale = ops.exp(y_pred["log_scale"]) if "log_scale" in y_pred else self.scale
         return elbo_loss(
@@ -341,5 +343,11 @@ def _precise(values: Any) -> Any:
 
 
 def _only(values: Any) -> Any:
-    """Return what Keras has put into a list of one."""
-    return values[0] if isinstance(values, list | tuple) and len(values) == 1 else values
+    """Return what Keras has put into lists of one, or a user into a dictionary like the model's."""
+    while True:
+        if isinstance(values, list | tuple) and len(values) == 1:
+            values = values[0]
+        elif isinstance(values, dict) and "reconstruction" in values:
+            values = values["reconstruction"]
+        else:
+            return values

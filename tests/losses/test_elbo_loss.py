@@ -169,16 +169,37 @@ def test_what_cannot_be_meant_is_refused(arguments, named):
         kplug.elbo_loss(BITS, OUTPUTS, **arguments)
 
 
-def test_a_functional_autoencoder_trains_on_the_loss():
+def autoencoder():
     x = keras.Input((4,))
     mean, log_var = keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)
-    logits = keras.layers.Dense(4)(kplug.Sampling(seed=0)([mean, log_var]))
-    model = keras.Model(x, {"reconstruction": logits, "mean": mean, "log_var": log_var})
-    model.compile(keras.optimizers.Adam(0.05), loss=[kplug.ELBOLoss()])
+    return keras.Model(x, {"reconstruction": keras.layers.Dense(4)(mean), "mean": mean, "log_var": log_var})
+
+
+@pytest.mark.parametrize("y", [BITS, {"reconstruction": BITS}], ids=["data", "dictionary"])
+@pytest.mark.parametrize("form", [lambda loss: loss, lambda loss: [loss]], ids=["alone", "in a list"])
+def test_compile_hands_the_loss_all_outputs(form, y):
+    model = autoencoder()
+    model.compile(keras.optimizers.SGD(0.0), loss=form(kplug.ELBOLoss(beta=2.0)))
+    weights = np.linspace(0, 1, len(BITS)).astype("float32")
+    outputs = model.predict(BITS, verbose=0)
+    samples = keras.ops.convert_to_numpy(kplug.elbo_loss(BITS, **outputs, beta=2.0))
+    history = model.fit(BITS, y, sample_weight=weights, batch_size=len(BITS), verbose=0).history
+    assert history["loss"] == [pytest.approx(np.mean(weights * samples), rel=1e-5)]
+    assert model.evaluate(BITS, y, batch_size=len(BITS), verbose=0) == pytest.approx(np.mean(samples), rel=1e-5)
+
+
+def test_a_model_compiled_with_the_loss_loads_and_trains_on(tmp_path):
+    model = autoencoder()
+    model.compile(keras.optimizers.Adam(0.05), loss=kplug.ELBOLoss(beta=0.5))
     history = model.fit(BITS, BITS, epochs=30, verbose=0).history["loss"]
     assert history[-1] < 0.8 * history[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.loss.beta == 0.5
+    assert loaded.evaluate(BITS, BITS, verbose=0) == pytest.approx(model.evaluate(BITS, BITS, verbose=0), rel=1e-5)
+    loaded.fit(BITS, BITS, verbose=0)
 
 
 def test_a_model_without_the_dictionary_is_told_so():
-    with pytest.raises(ValueError, match=r"'mean' and 'log_var'.*loss=\[kplug.ELBOLoss\(\)\]"):
+    with pytest.raises(ValueError, match=r"puts out a dictionary with 'reconstruction', 'mean' and 'log_var'"):
         kplug.ELBOLoss()(BITS, OUTPUTS)
