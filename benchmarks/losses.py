@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from record import machine, print_table, spread, write_result
-from side_by_side import Contestant, by_round, has_modules, take_turns
+from side_by_side import Contestant, ContestantEnded, by_round, has_modules, take_turns
 
 PROGRAM = Path(__file__).with_name("losses_contestant.py")
 PEERS = {
@@ -49,7 +49,13 @@ def measure_speed(batch_size: int, pythons: dict[str, str], rounds: int, seconds
     for loss, peer in PEERS.items():
         if peer not in contestants:
             continue
-        steps = {name: _steps(contestants[name], loss, seconds) for name in ("kplug", peer)}
+        steps = {"kplug": _steps(contestants["kplug"], loss, seconds)}
+        try:
+            steps[peer] = _steps(contestants[peer], loss, seconds)
+        except ContestantEnded as error:
+            contestants[peer] = _start(peer, pythons[peer], batch_size)
+            figures[loss] = {"peer": peer, "peer_failed": _last_line(error)}
+            continue
 
         def turn(name: str, loss: str = loss, steps: dict[str, int] = steps) -> float:
             return contestants[name].order(f"{loss} {steps[name]}")["seconds"] / steps[name] * 1000
@@ -73,10 +79,17 @@ def measure_memory(batch_size: int, pythons: dict[str, str]) -> dict[str, Any]:
         for name in ("kplug", PEERS[loss]):
             if name in pythons:
                 contestant = _start(name, pythons[name], batch_size)
-                peak = contestant.order(f"{loss} 2")["peak_mib"]
-                contestant.close()
-                figures.setdefault(loss, {})[name] = round(peak)
+                try:
+                    peak: Any = round(contestant.order(f"{loss} 2")["peak_mib"])
+                    contestant.close()
+                except ContestantEnded as error:
+                    peak = _last_line(error)
+                figures.setdefault(loss, {})[name] = peak
     return figures
+
+
+def _last_line(error: ContestantEnded) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _start(name: str, python: str, batch_size: int) -> Contestant:
@@ -116,10 +129,10 @@ def main() -> None:
             [
                 {
                     "loss": loss,
-                    "kplug ms": row["kplug_ms"],
+                    "kplug ms": row.get("kplug_ms", ""),
                     "peer": row["peer"],
-                    "peer ms": row["peer_ms"],
-                    "peer/kplug": spread(row["peer_over_kplug"]),
+                    "peer ms": row.get("peer_ms", "failed"),
+                    "peer/kplug": spread(row["peer_over_kplug"]) if "peer_over_kplug" in row else "",
                 }
                 for loss, row in measured.items()
             ]

@@ -61,6 +61,10 @@ def child_environment() -> dict[str, str]:
     return environment
 
 
+class ContestantEnded(SystemExit):
+    """A contestant's process ended before it answered; the message has what it said last."""
+
+
 class Contestant:
     """A process that trains on order and waits in between.
 
@@ -110,7 +114,7 @@ class Contestant:
             code = self._process.wait()
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace")[-2000:]
-            raise SystemExit(f"{' '.join(self._command[1:])} ended with exit code {code}:\n{said}")
+            raise ContestantEnded(f"{' '.join(self._command[1:])} ended with exit code {code}:\n{said}")
         return json.loads(line)
 
 

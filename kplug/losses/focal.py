@@ -58,8 +58,9 @@ def focal_loss(
             weight per label along `axis`. `None` weighs both alike, by 1.
         gamma: Focusing exponent, at least 0. At 0 this is weighted cross-entropy; the paper's best is 2.
         from_logits: Whether `y_pred` holds logits, of any size, rather than probabilities.
-        label_smoothing: Between 0 and 1: labels become `y * (1 - s) + s / 2`, and the loss is the mean of the
-            positive's and the negative's loss with those weights.
+        label_smoothing: Between 0 and 1: labels become `y * (1 - s) + s / 2`. Between the two labels the loss is as
+            Keras has it: `p_t`, `alpha_t` and `log(p_t)` are each the mean of both labels' with the weights `y` and
+            `1 - y`.
         axis: The axis of the labels, over which the mean is taken.
 
     Returns:
@@ -88,14 +89,20 @@ def focal_loss(
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / 2
 
-    log_positive, log_negative = _log_probabilities(y_pred, from_logits)
-    positive = -ops.exp(gamma * log_negative) * log_positive
-    negative = -ops.exp(gamma * log_positive) * log_negative
-    if alpha is None:
-        values = y_true * positive + (1 - y_true) * negative
+    if from_logits:
+        cross_entropy = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
+        positive, negative = ops.sigmoid(y_pred), ops.sigmoid(-y_pred)
     else:
+        positive = _inside(y_pred)
+        negative = 1 - positive
+        cross_entropy = -(y_true * ops.log(positive) + (1 - y_true) * ops.log1p(-positive))
+    rest = 1 - y_true
+    # 1 - p_t, from both probabilities, so that neither loses its digits.
+    factor = _power(y_true * negative + rest * positive, gamma)
+    values = cross_entropy if factor is None else factor * cross_entropy
+    if alpha is not None:
         weight = _weights_along_axis(alpha, y_pred, axis)
-        values = y_true * weight * positive + (1 - y_true) * (1 - weight) * negative
+        values = (y_true * weight + rest * (1 - weight)) * values
     return values if len(values.shape) == 1 else ops.mean(values, axis=axis)
 
 
@@ -181,15 +188,25 @@ def _labels_like(y_true: Any, y_pred: Any) -> Any:
     return y_true
 
 
-def _log_probabilities(y_pred: Any, from_logits: bool) -> tuple[Any, Any]:
-    """Return log p and log(1 - p)."""
-    if from_logits:
-        return -ops.softplus(-y_pred), -ops.softplus(y_pred)
+def _inside(probability: Any) -> Any:
+    """Return probabilities kept away from 0 and 1, with the gradient of the given ones."""
     # In half precision 1 - 1e-7 would round to 1.
-    epsilon = max(keras.config.epsilon(), _EPS.get(keras.backend.standardize_dtype(y_pred.dtype), 0.0))
-    # The clipped value with the gradient of the unclipped one: a certain mistake must still be pulled back.
-    probability = ops.stop_gradient(ops.clip(y_pred, epsilon, 1 - epsilon)) + (y_pred - ops.stop_gradient(y_pred))
-    return ops.log(probability), ops.log1p(-probability)
+    dtype = keras.backend.standardize_dtype(probability.dtype)
+    epsilon = max(keras.config.epsilon(), _EPS.get(dtype, 0.0))
+    # A certain mistake must still be pulled back.
+    clipped = ops.stop_gradient(ops.clip(probability, epsilon, 1 - epsilon))
+    return clipped + (probability - ops.stop_gradient(probability))
+
+
+def _power(base: Any, exponent: float) -> Any:
+    """Return `base ** exponent` with a finite gradient where the base is 0, or `None` for 1."""
+    if exponent == 0:
+        return None
+    if exponent in {1, 2}:
+        return base if exponent == 1 else ops.square(base)
+    half = keras.backend.standardize_dtype(base.dtype) == "float16"
+    tiny = float(np.finfo("float16" if half else "float32").tiny)
+    return ops.exp(exponent * ops.log(ops.maximum(base, tiny)))
 
 
 def _weights_along_axis(alpha: float | Sequence[float], y_pred: Any, axis: int) -> Any:

@@ -38,9 +38,10 @@ def test_equals_numeric_differences_at_moderate_logits(gradient, gamma, alpha, s
     def total(z: np.ndarray) -> float:
         p = 1 / (1 + np.exp(-z))
         y = labels * (1 - smoothing) + smoothing / 2
-        weight, other = (1, 1) if alpha is None else (alpha, 1 - alpha)
-        terms = y * weight * (1 - p) ** gamma * np.log(p) + (1 - y) * other * p**gamma * np.log1p(-p)
-        return float(-np.mean(terms, axis=-1).sum())
+        weight = 1 if alpha is None else y * alpha + (1 - y) * (1 - alpha)
+        cross_entropy = -y * np.log(p) - (1 - y) * np.log1p(-p)
+        terms = weight * (y * (1 - p) + (1 - y) * p) ** gamma * cross_entropy
+        return float(np.mean(terms, axis=-1).sum())
 
     step = 1e-5
     numeric = [

@@ -16,12 +16,12 @@ LABELS = [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
 
 
 def focal_term(y: float, logit: float, alpha: float | None, gamma: float) -> float:
-    """Equation 5 of Lin et al. for one soft label, in Python floats."""
+    """Equation 5 of Lin et al. in Python floats; for a soft label with the means over both labels, as Keras has it."""
     p = 1 / (1 + math.exp(-logit))
     q = 1 / (1 + math.exp(logit))
-    positive, negative = q**gamma * -math.log(p), p**gamma * -math.log(q)
-    weight, other = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
-    return y * weight * positive + (1 - y) * other * negative
+    cross_entropy = -y * math.log(p) - (1 - y) * math.log(q)
+    weight = 1.0 if alpha is None else y * alpha + (1 - y) * (1 - alpha)
+    return weight * (y * q + (1 - y) * p) ** gamma * cross_entropy
 
 
 def focal_by_loop(labels, logits, alpha=0.25, gamma=2.0, smoothing=0.0) -> np.ndarray:
@@ -124,7 +124,8 @@ def test_predictions_outside_0_and_1_are_pulled_to_the_nearest_probability(label
 @pytest.mark.parametrize("alpha", [0.25, 0.6, None])
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 4.0])
 @pytest.mark.parametrize("from_logits", [True, False])
-def test_equals_keras_binary_focal_crossentropy_on_hard_labels(alpha, gamma, from_logits):
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_equals_keras_binary_focal_crossentropy(alpha, gamma, from_logits, smoothing):
     predictions = np.clip(LOGITS, -6, 6).astype("float32")
     if not from_logits:
         predictions = sigmoid(predictions).astype("float32")
@@ -133,9 +134,12 @@ def test_equals_keras_binary_focal_crossentropy_on_hard_labels(alpha, gamma, fro
         alpha=0.25 if alpha is None else alpha,
         gamma=gamma,
         from_logits=from_logits,
+        label_smoothing=smoothing,
         reduction="none",
     )
-    loss = kplug.focal_loss(LABELS, predictions, alpha=alpha, gamma=gamma, from_logits=from_logits)
+    loss = kplug.focal_loss(
+        LABELS, predictions, alpha=alpha, gamma=gamma, from_logits=from_logits, label_smoothing=smoothing
+    )
     np.testing.assert_allclose(numbers(loss), numbers(peer(np.array(LABELS), predictions)), rtol=2e-4)
 
 
