@@ -13,6 +13,7 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
 from kplug.losses.labelled import in_float32
+from kplug.losses.powers import times_power
 
 _LIN = "Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002"
 _TASKS = ["image-classification", "tabular-classification", "text-classification"]
@@ -102,8 +103,8 @@ def categorical_focal_loss(
         )
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[axis]
-    log_p, log_rest = _log_probabilities(y_pred, from_logits, axis)
-    terms = y_true * ops.exp(gamma * log_rest) * log_p
+    p, log_p = _probabilities(y_pred, from_logits, axis)
+    terms = times_power(y_true * log_p, _of_the_others(p, axis), gamma)
     if alpha is not None:
         terms = terms * _along_axis(alpha, y_pred, axis)
     return -ops.sum(terms, axis=axis)
@@ -239,26 +240,24 @@ class SparseCategoricalFocalLoss(FunctionLoss, function=sparse_categorical_focal
         )
 
 
-def _log_probabilities(y_pred: Any, from_logits: bool, axis: int) -> tuple[Any, Any]:
-    """Return log p and log(1 - p) of each class."""
-    if not from_logits:
-        total = ops.sum(y_pred, axis=axis, keepdims=True)
-        share = y_pred / ops.where(total > 0, total, ops.ones_like(total))
-        epsilon = keras.config.epsilon()
-        # The clipped value with the gradient of the unclipped one: a certain mistake must still be pulled back.
-        p = ops.stop_gradient(ops.clip(share, epsilon, 1 - epsilon)) + (share - ops.stop_gradient(share))
-        return ops.log(p), ops.log1p(-p)
-    log_p = ops.log_softmax(y_pred, axis=axis)
-    # log(1 - p) = log of what the other classes have: 1 - exp would lose all digits where p is near 1.
-    return log_p, _log_of_the_rest(log_p)
+def _probabilities(y_pred: Any, from_logits: bool, axis: int) -> tuple[Any, Any]:
+    """Return p and log p of each class."""
+    if from_logits:
+        log_p = ops.log_softmax(y_pred, axis=axis)
+        return ops.exp(log_p), log_p
+    total = ops.sum(y_pred, axis=axis, keepdims=True)
+    share = y_pred / ops.where(total > 0, total, ops.ones_like(total))
+    epsilon = keras.config.epsilon()
+    # The clipped value with the gradient of the unclipped one: a certain mistake must still be pulled back.
+    p = ops.stop_gradient(ops.clip(share, epsilon, 1 - epsilon)) + (share - ops.stop_gradient(share))
+    return p, ops.log(p)
 
 
-def _log_of_the_rest(log_p: Any) -> Any:
-    # Each branch is given a harmless value where the other one holds: its gradient must be finite there too.
-    likely = log_p > -0.693
-    rest_of_likely = ops.log(-ops.expm1(ops.where(likely, ops.minimum(log_p, -1e-30), -1.0)))
-    rest_of_unlikely = ops.log1p(-ops.exp(ops.where(likely, -1.0, log_p)))
-    return ops.where(likely, rest_of_likely, rest_of_unlikely)
+def _of_the_others(p: Any, axis: int) -> Any:
+    """Return 1 - p of each class, for a likely one as the sum of the others: the difference would lose its digits."""
+    likely = p > 0.5
+    others = ops.sum(ops.where(likely, 0.0, p), axis=axis, keepdims=True)
+    return ops.where(likely, others, 1 - p)
 
 
 def _along_axis(alpha: float | Sequence[float], y_pred: Any, axis: int) -> Any:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
+from kplug.losses.powers import times_power
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,8 +99,7 @@ def focal_loss(
         cross_entropy = -(y_true * ops.log(positive) + (1 - y_true) * ops.log1p(-positive))
     rest = 1 - y_true
     # 1 - p_t, from both probabilities, so that neither loses its digits.
-    factor = _power(y_true * negative + rest * positive, gamma)
-    values = cross_entropy if factor is None else factor * cross_entropy
+    values = times_power(cross_entropy, y_true * negative + rest * positive, gamma)
     if alpha is not None:
         weight = _weights_along_axis(alpha, y_pred, axis)
         values = (y_true * weight + rest * (1 - weight)) * values
@@ -196,17 +196,6 @@ def _inside(probability: Any) -> Any:
     # A certain mistake must still be pulled back.
     clipped = ops.stop_gradient(ops.clip(probability, epsilon, 1 - epsilon))
     return clipped + (probability - ops.stop_gradient(probability))
-
-
-def _power(base: Any, exponent: float) -> Any:
-    """Return `base ** exponent` with a finite gradient where the base is 0, or `None` for 1."""
-    if exponent == 0:
-        return None
-    if exponent in {1, 2}:
-        return base if exponent == 1 else ops.square(base)
-    half = keras.backend.standardize_dtype(base.dtype) == "float16"
-    tiny = float(np.finfo("float16" if half else "float32").tiny)
-    return ops.exp(exponent * ops.log(ops.maximum(base, tiny)))
 
 
 def _weights_along_axis(alpha: float | Sequence[float], y_pred: Any, axis: int) -> Any:
