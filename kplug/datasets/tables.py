@@ -22,9 +22,9 @@ def standardize_by(train: np.ndarray, columns: np.ndarray | None = None) -> tupl
         alone, a deviation of 1 for constant ones.
     """
     train = train.astype("float64")
-    mean = train.mean(axis=0)
-    # A constant column's deviation may come out as a rounding error of its mean.
+    # Rounded, the mean of a constant column is not quite its value, and its deviation not quite 0.
     constant = train.max(axis=0) == train.min(axis=0)
+    mean = np.where(constant, train[0], train.mean(axis=0))
     scale = np.where(constant, 1.0, train.std(axis=0))
     if columns is not None:
         mean, scale = np.where(columns, mean, 0.0), np.where(columns, scale, 1.0)
