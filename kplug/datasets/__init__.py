@@ -5,6 +5,8 @@ from kplug.datasets.blobs import blobs
 from kplug.datasets.csv_file import csv
 from kplug.datasets.dataset import Dataset
 from kplug.datasets.digits import digits
+from kplug.datasets.downloaded_images import cifar10, cifar100, fashion_mnist, mnist
+from kplug.datasets.downloaded_texts import imdb, reuters
 from kplug.datasets.gaussian_grid import gaussian_grid
 from kplug.datasets.images import images
 from kplug.datasets.imbalanced import imbalanced
@@ -21,18 +23,24 @@ __all__ = [
     "blobs",
     "breast_cancer",
     "build_vocabulary",
+    "cifar10",
+    "cifar100",
     "count_words",
     "csv",
     "diabetes",
     "digits",
+    "fashion_mnist",
     "gaussian_grid",
     "images",
     "imbalanced",
+    "imdb",
     "iris",
+    "mnist",
     "moons",
     "npz",
     "parquet",
     "python_docs",
+    "reuters",
     "synthetic_topics",
     "synthetic_topics_truth",
     "text",
