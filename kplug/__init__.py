@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "ArcFaceLoss": "kplug.losses.proxies:ArcFaceLoss",
+    "AugmentedCNN": "kplug.models.augmented_cnn:AugmentedCNN",
     "CategoricalFocalLoss": "kplug.losses.categorical_focal:CategoricalFocalLoss",
     "Component": "kplug.catalog.component:Component",
     "ContrastiveLoss": "kplug.losses.contrastive:ContrastiveLoss",
@@ -37,6 +38,7 @@ _PUBLIC = {
     "ProxyAnchorLoss": "kplug.losses.proxies:ProxyAnchorLoss",
     "ProxyHead": "kplug.layers.proxy_head:ProxyHead",
     "RecallAtK": "kplug.metrics.recall_at_k:RecallAtK",
+    "RandomAffine": "kplug.layers.random_affine:RandomAffine",
     "Sampling": "kplug.layers.sampling:Sampling",
     "SparseCategoricalFocalLoss": "kplug.losses.categorical_focal:SparseCategoricalFocalLoss",
     "SupervisedContrastiveLoss": "kplug.losses.contrastive:SupervisedContrastiveLoss",
@@ -51,6 +53,7 @@ _PUBLIC = {
     "arcface_loss": "kplug.losses.proxies:arcface_loss",
     "categorical_focal_loss": "kplug.losses.categorical_focal:categorical_focal_loss",
     "component": "kplug.catalog.facts:component",
+    "augmentation": "kplug.models.augmentation:augmentation",
     "components": "kplug.catalog.discovery:components",
     "contrastive_loss": "kplug.losses.contrastive:contrastive_loss",
     "dirichlet_laplace": "kplug.layers.logistic_normal:dirichlet_laplace",

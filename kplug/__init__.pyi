@@ -21,6 +21,7 @@ from kplug.layers.kl_divergence import KLDivergence as KLDivergence
 from kplug.layers.logistic_normal import LogisticNormal as LogisticNormal
 from kplug.layers.logistic_normal import dirichlet_laplace as dirichlet_laplace
 from kplug.layers.proxy_head import ProxyHead as ProxyHead
+from kplug.layers.random_affine import RandomAffine as RandomAffine
 from kplug.layers.sampling import Sampling as Sampling
 from kplug.layers.vector_quantizer import VectorQuantizer as VectorQuantizer
 from kplug.losses.annealing import kl_annealing as kl_annealing
@@ -72,6 +73,8 @@ from kplug.metrics.topic_coherence import TopicCoherence as TopicCoherence
 from kplug.metrics.topic_coherence import topic_coherence as topic_coherence
 from kplug.metrics.topic_diversity import TopicDiversity as TopicDiversity
 from kplug.metrics.topic_diversity import topic_diversity as topic_diversity
+from kplug.models.augmentation import augmentation as augmentation
+from kplug.models.augmented_cnn import AugmentedCNN as AugmentedCNN
 from kplug.models.vae import VAE as VAE
 from kplug.saving import load_model as load_model
 

@@ -6,6 +6,7 @@ from kplug.layers.gumbel_softmax import GumbelSoftmax
 from kplug.layers.kl_divergence import KLDivergence
 from kplug.layers.logistic_normal import LogisticNormal, dirichlet_laplace
 from kplug.layers.proxy_head import ProxyHead
+from kplug.layers.random_affine import RandomAffine
 from kplug.layers.sampling import Sampling
 from kplug.layers.vector_quantizer import VectorQuantizer
 
@@ -16,6 +17,7 @@ __all__ = [
     "KLDivergence",
     "LogisticNormal",
     "ProxyHead",
+    "RandomAffine",
     "Sampling",
     "VectorQuantizer",
     "dirichlet_laplace",

@@ -1,5 +1,7 @@
 """Whole models, ready to compile and fit."""
 
+from kplug.models.augmentation import augmentation
+from kplug.models.augmented_cnn import AugmentedCNN
 from kplug.models.vae import VAE
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "AugmentedCNN", "augmentation"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from kplug.models.pictures import is_image, picture, shown_split, tiles
 
 _ROWS = 8
 _POINTS = 5000
@@ -23,15 +24,15 @@ def write_pictures(vae: Any, directory: Path, dataset: Any) -> None:
         dataset: A `kplug.Dataset` whose splits are arrays; others leave only `samples.png`.
     """
     samples = vae.generate(_ROWS * _ROWS, seed=0)
-    draw_samples = _image_grid if _is_image(samples) else _line_grid
+    draw_samples = _image_grid if is_image(samples) else _line_grid
     draw_samples(samples, _ROWS, "Samples from the prior").savefig(directory / "samples.png")
 
-    x, y = _shown_split(dataset)
+    x, y = shown_split(dataset)
     if x is None:
         return
     originals = np.asarray(x[: 2 * _ROWS], dtype="float32")
     reconstructions = vae.reconstruct(originals)
-    if _is_image(samples):
+    if is_image(samples):
         figure = _comparison(originals, reconstructions)
     else:
         figure = _overlaid_lines(originals, reconstructions)
@@ -42,43 +43,8 @@ def write_pictures(vae: Any, directory: Path, dataset: Any) -> None:
     _latent_space(means, labels, dataset.info.get("class_names")).savefig(directory / "latent_space.png")
 
 
-def _shown_split(dataset: Any) -> tuple[Any, Any]:
-    for split in (dataset.test, dataset.validation, dataset.train):
-        if isinstance(split, tuple) and isinstance(split[0], np.ndarray):
-            return split[0], split[1] if len(split) > 1 else None
-    return None, None
-
-
-def _is_image(x: np.ndarray) -> bool:
-    return x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in {1, 3, 4})
-
-
-def _tiles(images: np.ndarray, columns: int) -> np.ndarray:
-    """Lay images of shape `(n, height, width[, channels])` out as one picture, with thin white lines between."""
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    n, height, width, channels = images.shape
-    rows = math.ceil(n / columns)
-    canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype="float32")
-    for index, image in enumerate(images):
-        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
-        canvas[top : top + height, left : left + width] = image
-    return canvas.clip(0, 1).squeeze()
-
-
-def _picture(canvas: np.ndarray, title: str) -> Figure:
-    height, width = canvas.shape[:2]
-    side = 6.0
-    figure = Figure(figsize=(side, side * height / width + 0.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title)
-    axes.axis("off")
-    return figure
-
-
 def _image_grid(images: np.ndarray, columns: int, title: str) -> Figure:
-    return _picture(_tiles(images, columns), title)
+    return picture(tiles(images, columns), title)
 
 
 def _comparison(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
@@ -86,9 +52,7 @@ def _comparison(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
     pairs = []
     for start in range(0, len(originals), _ROWS):
         pairs += [originals[start : start + _ROWS], reconstructions[start : start + _ROWS]]
-    return _picture(
-        _tiles(np.concatenate(pairs), _ROWS), "Test samples (odd rows) and their reconstructions (even rows)"
-    )
+    return picture(tiles(np.concatenate(pairs), _ROWS), "Test samples (odd rows) and their reconstructions (even rows)")
 
 
 def _line_grid(x: np.ndarray, columns: int, title: str) -> Figure:

@@ -58,7 +58,8 @@ def assemble(spec: RunSpec) -> Assembly:
 def prepare(model: keras.Model, arrays: tuple) -> None:
     """Let the model look at the training arrays, and build it for their shape, before anything is trained.
 
-    A model that can use some data only says so in a method `check_data(x)` that raises `ValueError`.
+    A model that can use some data only says so in a method `check_data(x)` or `check_data(x, y)` that raises
+    `ValueError`.
 
     Raises:
         DataError: If the model refuses the data, or cannot be built for their shape.
@@ -67,7 +68,8 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
     check = getattr(model, "check_data", None)
     try:
         if check is not None:
-            check(x)
+            labels = {"y": arrays[1]} if len(arrays) > 1 and "y" in inspect.signature(check).parameters else {}
+            check(x, **labels)
         if not model.built:
             model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), x))
     except (TypeError, ValueError) as error:

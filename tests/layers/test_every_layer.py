@@ -28,6 +28,7 @@ CASES = {
         RNG.normal(size=(6, 2, 4)),
         False,
     ),
+    "random affine": (lambda: layers.RandomAffine(seed=1), RNG.random((6, 5, 4, 2)), True),
     "gradient reversal": (lambda: layers.GradientReversal(0.5), LOGITS, False),
     "proxy head": (lambda: layers.ProxyHead(3, centers_per_class=2), LOGITS, False),
 }
@@ -50,6 +51,10 @@ def test_a_layer_works_in_every_way_keras_uses_one(case):
         (lambda: layers.VectorQuantizer(0), "num_embeddings=0"),
         (lambda: layers.VectorQuantizer(4, ema_decay=1.0), "ema_decay=1.0"),
         (lambda: layers.VectorQuantizer(4, ema_decay=None, restart_threshold=1.0), "needs moving averages"),
+        (lambda: layers.RandomAffine(rotation=200.0), "rotation=200.0"),
+        (lambda: layers.RandomAffine(zoom=1.0), "zoom=1.0"),
+        (lambda: layers.RandomAffine(translation=-0.1), "translation=-0.1"),
+        (lambda: layers.RandomAffine(fill_mode="black"), "fill_mode='black'"),
         (lambda: layers.GradientReversal(-1.0), "strength=-1.0"),
         (lambda: layers.ProxyHead(0), "num_classes=0"),
         (lambda: layers.dirichlet_laplace(0.0, 3), "alpha=0.0"),

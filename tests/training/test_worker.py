@@ -104,7 +104,7 @@ def parts(install_plugin):
     install_plugin(
         "kplug-parts",
         {
-            "kplug.datasets": {"blobs": "kplug_parts:blobs"},
+            "kplug.datasets": {"two_blobs": "kplug_parts:blobs"},
             "kplug.models": {"classifier": "kplug_parts:Classifier"},
             "kplug.metrics": {"shares": "kplug_parts:Shares", "mean_share": "kplug_parts:mean_share"},
         },
@@ -177,7 +177,7 @@ def test_the_same_spec_gives_the_same_weights(trained, tmp_path):
 
 
 def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 80, "batch_size": 32}))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 80, "batch_size": 32}))
     assert run.state == "completed", run.log()
     assert run.last_metrics()["val_accuracy"] > 0.9
     assert (run.directory.artifacts / "note.txt").read_text() == "2 classes"
@@ -188,12 +188,12 @@ def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "error"),
     [
-        ("dataset.fail=true", "dataset parts/blobs refuses its parameters (fail=True): the disk is on fire"),
+        ("dataset.fail=true", "dataset parts/two_blobs refuses its parameters (fail=True): the disk is on fire"),
         ("dataset.spoilt=true", "The training data contain NaN, first in sample 7"),
     ],
 )
 def test_a_run_that_cannot_start_fails_with_the_reason(parts, tmp_path, setting, error):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs"}, setting))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs"}, setting))
     assert run.state == "failed"
     assert error in run.status["error"]
     assert error in run.log()
@@ -202,25 +202,25 @@ def test_a_run_that_cannot_start_fails_with_the_reason(parts, tmp_path, setting,
 def test_data_that_do_not_suit_the_model_fail_with_the_models_reason(parts, tmp_path):
     # The plugin's data are not between 0 and 1, and state a task that the VAE does not have: taken from Python.
     spec = complete({"model": "vae", "dataset": "digits", "backend": keras.backend.backend()})
-    spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"name": "parts/blobs"})})
+    spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"name": "parts/two_blobs"})})
     run = wait(launch(spec, tmp_path))
     assert run.state == "failed"
     assert "data must lie between 0 and 1" in run.status["error"]
 
 
 def test_labels_that_do_not_fit_the_model_are_refused_at_the_first_batch(parts, tmp_path):
-    values = {"model": "classifier", "dataset": "blobs", "loss": "focal_loss"}
+    values = {"model": "classifier", "dataset": "two_blobs", "loss": "focal_loss"}
     run = wait(start(tmp_path, values, "dataset.wide_labels=true"))
     assert run.state == "failed"
     assert run.status["refused"]
     error = run.status["error"]
-    assert "model parts/classifier cannot be trained on data set parts/blobs" in error
+    assert "model parts/classifier cannot be trained on data set parts/two_blobs" in error
     assert "x of shape (200, 3), y of shape (200, 5)" in error
     assert run.metrics() == []
 
 
 def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs"}, "model.stumble=true"))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs"}, "model.stumble=true"))
     assert run.state == "failed"
     assert not run.status["refused"]
     assert "name 'missing' is not defined" in run.status["error"]
@@ -229,7 +229,7 @@ def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_
 
 
 def test_a_test_split_that_cannot_be_evaluated_costs_no_result(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 1}, "dataset.odd_test=true"))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "dataset.odd_test=true"))
     assert run.state == "completed"
     assert "Error: " in run.status["evaluation_error"]
     assert "test_metrics" not in run.status
@@ -237,7 +237,7 @@ def test_a_test_split_that_cannot_be_evaluated_costs_no_result(parts, tmp_path):
 
 
 def test_metrics_may_be_functions_and_vectors(parts, tmp_path):
-    values = {"model": "classifier", "dataset": "blobs", "epochs": 1, "metrics": ["shares", "mean_share"]}
+    values = {"model": "classifier", "dataset": "two_blobs", "epochs": 1, "metrics": ["shares", "mean_share"]}
     run = wait(start(tmp_path, values))
     assert run.state == "completed", run.log()
     last = run.last_metrics()
@@ -247,7 +247,7 @@ def test_metrics_may_be_functions_and_vectors(parts, tmp_path):
 
 
 def test_an_error_in_drawing_costs_no_result(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "blobs", "epochs": 1}, "model.explode=true"))
+    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "model.explode=true"))
     assert run.state == "completed"
     assert run.status["artifact_error"] == "RuntimeError: out of ink"
     assert (run.directory.artifacts / "model.keras").exists()
