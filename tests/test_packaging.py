@@ -43,7 +43,7 @@ def test_the_wheel_declares_the_command_and_the_components(wheel):
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(entry_points).decode()
     assert "kplug = kplug.cli.app:main" in text
-    assert "[kplug.models]\nvae = kplug.models.vae:VAE" in text
+    assert "[kplug.models]\naugmented_cnn = kplug.models.augmented_cnn:AugmentedCNN\nvae = kplug.models.vae:VAE" in text
 
 
 def kplug_version():
