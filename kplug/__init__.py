@@ -39,6 +39,7 @@ _PUBLIC = {
     "ProxyHead": "kplug.layers.proxy_head:ProxyHead",
     "RecallAtK": "kplug.metrics.recall_at_k:RecallAtK",
     "RandomAffine": "kplug.layers.random_affine:RandomAffine",
+    "NeuralTopicModel": "kplug.models.topic_model:NeuralTopicModel",
     "Sampling": "kplug.layers.sampling:Sampling",
     "SparseCategoricalFocalLoss": "kplug.losses.categorical_focal:SparseCategoricalFocalLoss",
     "SupervisedContrastiveLoss": "kplug.losses.contrastive:SupervisedContrastiveLoss",

@@ -75,6 +75,7 @@ from kplug.metrics.topic_diversity import TopicDiversity as TopicDiversity
 from kplug.metrics.topic_diversity import topic_diversity as topic_diversity
 from kplug.models.augmentation import augmentation as augmentation
 from kplug.models.augmented_cnn import AugmentedCNN as AugmentedCNN
+from kplug.models.topic_model import NeuralTopicModel as NeuralTopicModel
 from kplug.models.vae import VAE as VAE
 from kplug.saving import load_model as load_model
 

@@ -43,7 +43,9 @@ def test_the_wheel_declares_the_command_and_the_components(wheel):
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(entry_points).decode()
     assert "kplug = kplug.cli.app:main" in text
-    assert "[kplug.models]\naugmented_cnn = kplug.models.augmented_cnn:AugmentedCNN\nvae = kplug.models.vae:VAE" in text
+    models = text.split("[kplug.models]")[1]
+    for model in ("augmented_cnn:AugmentedCNN", "topic_model:NeuralTopicModel", "vae:VAE"):
+        assert f" = kplug.models.{model}" in models
 
 
 def kplug_version():

@@ -2,6 +2,7 @@
 
 from kplug.models.augmentation import augmentation
 from kplug.models.augmented_cnn import AugmentedCNN
+from kplug.models.topic_model import NeuralTopicModel
 from kplug.models.vae import VAE
 
-__all__ = ["VAE", "AugmentedCNN", "augmentation"]
+__all__ = ["VAE", "AugmentedCNN", "NeuralTopicModel", "augmentation"]

@@ -59,7 +59,8 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
     """Let the model look at the training arrays, and build it for their shape, before anything is trained.
 
     A model that can use some data only says so in a method `check_data(x)` or `check_data(x, y)` that raises
-    `ValueError`.
+    `ValueError`. One that begins at something it reads off the data does so in a method `adapt(x)`, as Keras'
+    preprocessing layers do.
 
     Raises:
         DataError: If the model refuses the data, or cannot be built for their shape.
@@ -72,6 +73,8 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
             check(x, **labels)
         if not model.built:
             model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), x))
+        if hasattr(model, "adapt"):
+            model.adapt(x)
     except (TypeError, ValueError) as error:
         raise DataError(f"The data set does not fit model {model.name}: {error}") from error
 
