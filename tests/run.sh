@@ -29,20 +29,18 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports --no-cache
-KERAS_BACKEND=tensorflow python -m pytest "$@"
+# The parts once more on the other backends: JAX, which compiles on one core for most of its time, beside the others.
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
+KERAS_BACKEND=jax python -m pytest "${numeric[@]}" >.jax-tests.log 2>&1 &
+jax=$!
+failed=0
+KERAS_BACKEND=tensorflow python -m pytest "$@" || failed=$?
 if python -c 'import torch' 2>/dev/null; then
-    # Beside JAX, which compiles on one core for most of the time.
-    KERAS_BACKEND=torch python -m pytest "${numeric[@]}" >.torch-tests.log 2>&1 &
-    torch=$!
+    KERAS_BACKEND=torch python -m pytest "${numeric[@]}" || failed=$?
 else
-    torch=
     echo "PyTorch is not installed: its tests were not run."
 fi
-KERAS_BACKEND=jax python -m pytest "${numeric[@]}" || jax_failed=$?
-if [ -n "$torch" ]; then
-    wait "$torch" || torch_failed=$?
-    cat .torch-tests.log
-    rm -f .torch-tests.log
-fi
-exit "${jax_failed:-${torch_failed:-0}}"
+wait "$jax" || failed=$?
+cat .jax-tests.log
+rm -f .jax-tests.log
+exit "$failed"
