@@ -42,23 +42,29 @@ WHOLE_BATCH = (
 )
 
 
-def measure_speed(batch_size: int, pythons: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
+def measure_speed(
+    losses: list[str], batch_size: int, pythons: dict[str, str], rounds: int, seconds: float
+) -> dict[str, Any]:
     """Return milliseconds per step of every loss and its peer, and the peer's time over kplug's round by round."""
     contestants = {name: _start(name, python, batch_size) for name, python in pythons.items()}
     figures = {}
-    for loss, peer in PEERS.items():
+    for loss in losses:
+        peer = PEERS[loss]
         if peer not in contestants:
             continue
         steps = {"kplug": _steps(contestants["kplug"], loss, seconds)}
+
+        def turn(name: str, loss: str = loss, steps: dict[str, int] = steps) -> float:
+            return contestants[name].order(f"{loss} {steps[name]}")["seconds"] / steps[name] * 1000
+
         try:
             steps[peer] = _steps(contestants[peer], loss, seconds)
         except ContestantEnded as error:
             contestants[peer] = _start(peer, pythons[peer], batch_size)
-            figures[loss] = {"peer": peer, "peer_failed": _last_line(error)}
+            alone = take_turns({"kplug": lambda turn=turn: turn("kplug")}, rounds)
+            kplug_ms = round(statistics.median(alone["kplug"]), 3)
+            figures[loss] = {"kplug_ms": kplug_ms, "peer": peer, "peer_failed": _last_line(error)}
             continue
-
-        def turn(name: str, loss: str = loss, steps: dict[str, int] = steps) -> float:
-            return contestants[name].order(f"{loss} {steps[name]}")["seconds"] / steps[name] * 1000
 
         times = take_turns({name: lambda name=name: turn(name) for name in ("kplug", peer)}, rounds)
         figures[loss] = {
@@ -72,10 +78,10 @@ def measure_speed(batch_size: int, pythons: dict[str, str], rounds: int, seconds
     return figures
 
 
-def measure_memory(batch_size: int, pythons: dict[str, str]) -> dict[str, Any]:
+def measure_memory(losses: list[str], batch_size: int, pythons: dict[str, str]) -> dict[str, Any]:
     """Return by how many MiB the peak of a fresh process rises through one loss, for kplug and its peer."""
     figures: dict[str, Any] = {}
-    for loss in WHOLE_BATCH:
+    for loss in filter(losses.__contains__, WHOLE_BATCH):
         for name in ("kplug", PEERS[loss]):
             if name in pythons:
                 contestant = _start(name, pythons[name], batch_size)
@@ -108,6 +114,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="length of one turn")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[128, 1024])
+    parser.add_argument("--losses", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--result", default="losses", help="name of the file in results/")
     arguments = parser.parse_args()
     where = machine()
     pythons = dict.fromkeys(("kplug", "keras"), sys.executable)
@@ -122,7 +130,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for batch_size in arguments.batch_sizes:
         figures[f"batch_{batch_size}"] = measured = measure_speed(
-            batch_size, pythons, arguments.rounds, arguments.seconds
+            arguments.losses, batch_size, pythons, arguments.rounds, arguments.seconds
         )
         print(f"\nbatch {batch_size}: forward and backward")
         print_table(
@@ -138,10 +146,12 @@ def main() -> None:
             ]
         )
     largest = max(arguments.batch_sizes)
-    figures[f"peak_mib_batch_{largest}"] = memory = measure_memory(largest, pythons)
+    figures[f"peak_mib_batch_{largest}"] = memory = measure_memory(arguments.losses, largest, pythons)
     print(f"\nbatch {largest}: rise of the process's peak memory, MiB")
     print_table([{"loss": loss, "kplug": row["kplug"], "peer": row.get("pml", "")} for loss, row in memory.items()])
-    write_result("losses", figures, where, {"rounds": arguments.rounds, "seconds_per_turn": arguments.seconds}, peers)
+    write_result(
+        arguments.result, figures, where, {"rounds": arguments.rounds, "seconds_per_turn": arguments.seconds}, peers
+    )
 
 
 if __name__ == "__main__":

@@ -114,11 +114,15 @@ class KLDivergence(keras.layers.Layer):
         dtype = precise_dtype(self)
         by_dimension = self._by_dimension(ops.cast(mean, dtype), ops.cast(log_var, dtype))
         kept = mask_of_the_mean(mask)
+        share: Any = 1.0
         if kept is not None:
-            by_dimension = ops.where(aligned(kept, by_dimension), by_dimension, 0)
+            kept = ops.cast(aligned(kept, by_dimension), dtype)
+            share = ops.mean(kept, axis=0)
+            by_dimension = by_dimension * kept
         batch_mean = ops.mean(by_dimension, axis=0)
         if self.free_bits:
-            batch_mean = ops.maximum(batch_mean, self.free_bits)
+            # Of the samples that have this step; one that no sample has costs nothing.
+            batch_mean = ops.maximum(batch_mean, self.free_bits * share)
         self.add_loss(ops.cast(self._weight(training), dtype) * ops.sum(batch_mean))
         return [mean, log_var]
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import ops
+
+_LARGEST = {"float16": 65504.0}
 
 
 def precise_dtype(layer: keras.layers.Layer) -> str:
     """Return the layer's own compute dtype, or float32 where that is less precise."""
     return keras.backend.result_type(layer.compute_dtype, "float32")
+
+
+def in_dtype(values: Any, dtype: str) -> Any:
+    """Cast values to a dtype; what float16 has no room for becomes its largest number, not infinity."""
+    largest = _LARGEST.get(dtype)
+    return ops.cast(values if largest is None else ops.clip(values, -largest, largest), dtype)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.layers.gaussian_pair import check_one_shape, mask_of_the_mean, mean_and_log_var
-from kplug.layers.precision import precise_dtype
+from kplug.layers.precision import in_dtype, precise_dtype
 from kplug.layers.seeded import SeededLayer
 
 
@@ -77,7 +77,7 @@ class Sampling(SeededLayer):
             shape = (shape[0], self.num_samples, *shape[1:])
             mean, log_var = ops.expand_dims(mean, 1), ops.expand_dims(log_var, 1)
         epsilon = keras.random.normal(shape, dtype=precise, seed=self.seed_generator)
-        return ops.cast(mean + ops.exp(log_var / 2) * epsilon, self.compute_dtype)
+        return in_dtype(mean + ops.exp(log_var / 2) * epsilon, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         batch_size, *rest = mean_and_log_var(input_shape, "Sampling")[0]

@@ -6,11 +6,9 @@ a list of one is handed all of them without being written as a list.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
-
-LossClass = TypeVar("LossClass", bound=type[keras.losses.Loss])
 
 
 class _AllOutputs(keras.losses.Loss):
@@ -24,8 +22,18 @@ class _AllOutputs(keras.losses.Loss):
         return self.loss(y_true, y_pred, sample_weight)
 
 
-def sees_all_outputs(loss_class: LossClass) -> LossClass:
-    """Let `compile(loss=loss_class())` hand the loss all of a model's outputs."""
+class SeesAllOutputs:
+    """Lets `compile(loss=loss)` hand the loss all of a model's outputs, for a class of losses and its subclasses.
+
+    Keras' trees (`keras.tree`) see such a loss as a list of one.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _register(cls)
+
+
+def _register(loss_class: type) -> None:
     if keras.backend.backend() == "torch":
         from torch.utils import _pytree
 
@@ -45,4 +53,3 @@ def sees_all_outputs(loss_class: LossClass) -> LossClass:
             lambda _, losses: list(losses),
             namespace="keras",
         )
-    return loss_class

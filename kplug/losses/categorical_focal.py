@@ -104,7 +104,8 @@ def categorical_focal_loss(
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / y_pred.shape[axis]
     p, log_p = _probabilities(y_pred, from_logits, axis)
-    terms = times_power(y_true * log_p, _of_the_others(p, axis), gamma)
+    # A class that is ruled out by a logit of minus infinity must not cost where it is not meant.
+    terms = times_power(y_true * ops.where(y_true > 0, log_p, 0.0), _of_the_others(p, axis), gamma)
     if alpha is not None:
         terms = terms * _along_axis(alpha, y_pred, axis)
     return -ops.sum(terms, axis=axis)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses import tfp_distributions
-from kplug.losses.all_outputs import sees_all_outputs
+from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
 from kplug.losses.likelihoods import Likelihood, log_likelihood, sum_per_sample
 
@@ -116,9 +116,8 @@ def elbo_loss(
 
 
 @component(tasks=["image-generation", "density-estimation"], references=[_KINGMA, _IAF])
-@sees_all_outputs
 @keras.saving.register_keras_serializable(package="kplug")
-class ELBOLoss(keras.losses.Loss):
+class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
     """Negative evidence lower bound, for models that put out the posterior beside the reconstruction.
 
     The class of `kplug.elbo_loss`, which has the formula. The model puts out a dictionary with `reconstruction`, `mean`
@@ -131,7 +130,8 @@ class ELBOLoss(keras.losses.Loss):
 
     Args:
         likelihood: `"bernoulli"`, `"gaussian"`, `"categorical"`, `"multinomial"` or `"poisson"`.
-        beta: Weight of the KL term, at least 0; 1 is the bound itself.
+        beta: Weight of the KL term, at least 0; 1 is the bound itself. It stays as it is: to anneal it, set it to 0 and
+            put a `kplug.KLDivergence(annealing_steps=…)` between the encoder and the sampling.
         free_bits: Nats per latent dimension that cost nothing, at least 0.
         scale: Standard deviation of the Gaussian likelihood, greater than 0, where the model puts out no `log_scale`.
         reduction: How the samples' losses become one number, as in `keras.losses.Loss`.
@@ -301,7 +301,7 @@ def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: A
     >>> float(kplug.gaussian_kl(np.ones((1, 2), "float32"), np.zeros((1, 2), "float32"))[0])
     1.0
     """
-    return sum_per_sample(_gaussian_kl_by_dimension(mean, log_var, prior_mean, prior_log_var))
+    return sum_per_sample(_gaussian_kl_by_dimension(_precise(mean), _precise(log_var), prior_mean, prior_log_var))
 
 
 def _gaussian_kl_by_dimension(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:

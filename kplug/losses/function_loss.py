@@ -38,9 +38,11 @@ class FunctionLoss(keras.losses.Loss):
     check: ClassVar[Callable[..., None] | None] = None
 
     def __init_subclass__(
-        cls, function: Callable[..., Any], check: Callable[..., None] | None = None, **options: Any
+        cls, function: Callable[..., Any] | None = None, check: Callable[..., None] | None = None, **options: Any
     ) -> None:
         super().__init_subclass__(**options)
+        if function is None:  # a member's own subclass
+            return
         cls.function = staticmethod(function)
         cls.check = None if check is None else staticmethod(check)
         cls.__doc__ = _documentation(cls, function)

@@ -95,7 +95,7 @@ def length_penalty_loss(
 
     part_of_target = _part_of_target(tokens, padding_id, end_id, predictions.dtype)
     length = ops.sum(part_of_target, axis=1)
-    token_costs = -ops.sum(target * log_probabilities, axis=-1) * part_of_target
+    token_costs = -ops.sum(target * ops.where(target > 0, log_probabilities, 0.0), axis=-1) * part_of_target
     cross_entropy = ops.sum(token_costs, axis=1) / ops.maximum(length, 1)
     return cross_entropy + alpha * ops.square(length - _expected_length(logits, padding_id, end_id))
 

@@ -55,6 +55,17 @@ def test_extreme_log_variances_are_finite():
         assert np.isfinite(float(layer.losses[0]))
 
 
+def test_free_bits_are_charged_for_steps_that_there_are():
+    mask = np.zeros((6, 10), "bool")
+    mask[:, :2] = True
+    mask[0, 1] = False
+    same = np.zeros((6, 10, 4), "float32")
+    layer = kplug.KLDivergence(free_bits=0.5)
+    layer([same, same], mask=[mask, None])
+    # Four dimensions of two steps, the second one in five samples of six.
+    assert float(layer.losses[0]) == pytest.approx(4 * 0.5 * (1 + 5 / 6), rel=1e-5)
+
+
 def test_masked_steps_of_a_sequence_do_not_count():
     mask = np.array([[True, False], [True, True], [False, False]])
     mean, log_var = MEAN.reshape(3, 2, 3), LOG_VAR.reshape(3, 2, 3)

@@ -223,3 +223,10 @@ def test_two_shapes_are_refused_and_named(shape):
 def test_num_samples_below_one_is_refused(num_samples):
     with pytest.raises(ValueError, match=f"num_samples={num_samples}"):
         kplug.Sampling(num_samples=num_samples)
+
+
+@pytest.mark.parametrize("log_var", [-50.0, 24.0, 50.0])
+def test_float16_draws_of_any_variance_leave_the_next_layer_finite(log_var):
+    inputs = [np.zeros((8, 4), "float32"), np.full((8, 4), log_var, "float32")]
+    z = kplug.Sampling(seed=0, dtype="mixed_float16")(inputs)
+    assert np.isfinite(keras.ops.convert_to_numpy(z).astype("float32")).all()

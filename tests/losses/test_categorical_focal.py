@@ -67,3 +67,13 @@ def test_gradients_are_finite_for_probabilities_of_exactly_zero_and_one(gamma, g
 def test_a_weight_too_few_is_named():
     with pytest.raises(ValueError, match="3 weights"):
         kplug.categorical_focal_loss(ONE_HOT, LOGITS.astype("float32"), alpha=[1.0, 2.0, 3.0])
+
+
+def test_a_class_ruled_out_by_its_logit_costs_nothing(gradient):
+    logits = np.array([[1.0, 2.0, -np.inf]])
+    found = kplug.sparse_categorical_focal_loss([1], logits, from_logits=True)
+    expected = kplug.sparse_categorical_focal_loss([1], logits[:, :2], from_logits=True)
+    assert float(found[0]) == pytest.approx(float(expected[0]), rel=1e-6)
+    slope = gradient(lambda z: kplug.sparse_categorical_focal_loss([1], z, from_logits=True), logits)
+    assert np.isfinite(slope).all()
+    assert slope[0, 2] == 0

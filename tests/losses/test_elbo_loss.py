@@ -203,3 +203,23 @@ def test_a_model_compiled_with_the_loss_loads_and_trains_on(tmp_path):
 def test_a_model_without_the_dictionary_is_told_so():
     with pytest.raises(ValueError, match=r"puts out a dictionary with 'reconstruction', 'mean' and 'log_var'"):
         kplug.ELBOLoss()(BITS, OUTPUTS)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class HalfELBO(kplug.ELBOLoss):
+    def call(self, y_true, y_pred):
+        return 0.5 * super().call(y_true, y_pred)
+
+
+def test_a_subclass_sees_all_outputs_too():
+    whole, half = (autoencoder(), autoencoder())
+    half.set_weights(whole.get_weights())
+    for model, loss in ((whole, kplug.ELBOLoss()), (half, HalfELBO())):
+        model.compile("sgd", loss=loss)
+    assert half.evaluate(BITS, BITS, verbose=0) == pytest.approx(whole.evaluate(BITS, BITS, verbose=0) / 2, rel=1e-5)
+
+
+def test_half_precision_has_room_for_the_divergence():
+    mean, log_var = np.zeros((2, 3), "float16"), np.full((2, 3), 20.0, "float16")
+    found = keras.ops.convert_to_numpy(kplug.gaussian_kl(mean, log_var))
+    np.testing.assert_allclose(found, 1.5 * (np.exp(20.0) - 1 - 20.0), rtol=1e-4)

@@ -62,3 +62,13 @@ def test_the_decoding_penalty_is_wus():
     for alpha in (0.0, 0.6, 1.0):
         expected = [((5 + length) / 6) ** alpha for length in lengths]
         np.testing.assert_allclose(kplug.length_penalty(lengths, alpha), expected, rtol=1e-6)
+
+
+def test_banned_tokens_cost_nothing_where_they_are_not_meant(gradient):
+    tokens = np.array([[1, 2, 0]])
+    logits = np.random.default_rng(0).normal(size=(1, 3, 5))
+    logits[..., 4] = -np.inf
+    found = kplug.length_penalty_loss(tokens, logits)
+    expected = kplug.length_penalty_loss(tokens, logits[..., :4])
+    assert float(found[0]) == pytest.approx(float(expected[0]), rel=1e-5)
+    assert np.isfinite(gradient(lambda z: kplug.length_penalty_loss(tokens, z), logits)).all()
