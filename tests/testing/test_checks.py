@@ -9,6 +9,7 @@ from keras import ops
 
 import kplug
 from kplug import testing
+from kplug.testing.gradients import check_gradient
 
 RNG = np.random.default_rng(0)
 Y, P = RNG.normal(size=(2, 6, 3)).astype("float32")
@@ -66,6 +67,14 @@ def test_a_good_loss_passes():
 def test_a_bad_loss_is_found_out(loss, message):
     with pytest.raises(AssertionError, match=message):
         testing.check_loss(loss, Y, P)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (128, 100)], ids=str)
+def test_a_gradient_that_points_uphill_is_found_out_whatever_the_size(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    check_gradient(ops.square, x, "the square")
+    with pytest.raises(AssertionError, match="disagrees with differences"):
+        check_gradient(lambda z: 2 * ops.stop_gradient(ops.square(z)) - ops.square(z), x, "the square")
 
 
 @keras.saving.register_keras_serializable(package="checks")
