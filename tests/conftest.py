@@ -34,6 +34,12 @@ def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["KPLUG_HOME"] = before
 
 
+@pytest.fixture(scope="session")
+def other_backends() -> tuple[str, ...] | None:
+    """Backends that checks of components compare with: all, from TensorFlow; the other runs need not repeat it."""
+    return None if os.environ["KERAS_BACKEND"] == "tensorflow" else ()
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of this test alone, with no cache and no runs."""

@@ -59,8 +59,9 @@ def length_penalty_loss(
 
     Args:
         y_true: Token ids of shape `(batch_size, time)`.
-        y_pred: Logits, or probabilities, of shape `(batch_size, time, vocabulary_size)`. A Keras mask on them is
-            ignored: the target says what counts.
+        y_pred: Logits, or probabilities, of shape `(batch_size, time, vocabulary_size)`. Where an
+            `Embedding(mask_zero=True)` masks them by position, compile the model with the class: it leaves that mask
+            out, as the target says what counts. Keras applies it to a function's values, which are by sequence.
         alpha: Weight of the squared difference, at least 0, in nats per token squared.
         from_logits: Whether `y_pred` holds logits, of any size, rather than probabilities.
         padding_id: The padding token, or `None` if there is none.
@@ -129,9 +130,12 @@ class LengthPenaltyLoss(FunctionLoss, function=length_penalty_loss, check=check_
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        # A mask by position does not fit values by sequence, which have counted what counts already; a new tensor has
-        # none.
-        return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0, sample_weight)
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is not None and len(mask.shape) > 1:
+            # A mask by position does not fit values by sequence, which have counted what counts already; a new tensor
+            # has none.
+            y_pred = ops.copy(y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
 
 def length_penalty(length: Any, alpha: float = 0.6) -> Any:

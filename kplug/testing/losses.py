@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kplug.testing.gradients import check_gradient
-from kplug.testing.models import saved_and_loaded, stretching_model, ways_of_training
+from kplug.testing.backends import agree_across_backends, from_portable, portable
+from kplug.testing.gradients import check_gradient, gradient
+from kplug.testing.models import masked_model, saved_and_loaded, stretching_model, ways_of_training
 
 
 def check_loss(
@@ -20,14 +22,15 @@ def check_loss(
     y_pred: Any,
     *,
     smooth: bool = True,
-    in_list: bool = False,
     half_tolerance: float = 0.05,
+    backends: Sequence[str] | None = None,
 ) -> None:
     """Check that a loss works in every way Keras uses one.
 
-    One finite value per sample; the reductions and sample weights that follow from those; a finite gradient that agrees
-    with differences; float16 predictions; training with and without compilation, with sample weights and under mixed
-    precision; the configuration, and a saved model, give the same loss back.
+    One finite value per sample; the reductions and sample weights that follow from those; samples that a mask leaves
+    out; a finite gradient that agrees with differences; float16 predictions; training with and without compilation,
+    with sample weights and under mixed precision; the configuration, and a saved model, give the same loss back; the
+    same values and gradients on every backend that is installed.
 
     Args:
         loss: An instance.
@@ -35,8 +38,10 @@ def check_loss(
         y_pred: One batch of predictions, a float array or a dictionary of them, at a place where the loss has a
             gradient.
         smooth: Whether to compare the gradient with differences; turn it off where kinks are everywhere.
-        in_list: Whether a model is compiled with the loss in a list, which gives it all outputs at once.
-        half_tolerance: Relative difference allowed between float16 and float32 predictions.
+        half_tolerance: Difference allowed between float16 and float32 predictions, relative to the sample's value or
+            a tenth of the largest one.
+        backends: Which other backends to compare with; by default all that are installed. The loss' module must be one
+            that another process can import. Give `()` to compare with none.
 
     Raises:
         AssertionError: With what went wrong.
@@ -56,7 +61,18 @@ def check_loss(
     _check_gradients(loss, y_true, y_pred, smooth)
     _check_half_precision(loss, y_true, y_pred, values, half_tolerance)
     _check_configuration(loss, y_true, y_pred, values)
-    _check_training(loss, y_true, y_pred, values, in_list, half_tolerance)
+    _check_training(loss, y_true, y_pred, values, half_tolerance)
+    if not isinstance(y_pred, dict):
+        _check_masks(loss, y_true, y_pred, values)
+    case = ("kplug.testing.losses:values_and_gradients", *portable(loss), np.asarray(y_true), y_pred)
+    agree_across_backends({type(loss).__name__: case}, atol=2e-6, backends=backends)
+
+
+def values_and_gradients(module: str, serialized: dict[str, Any], y_true: Any, y_pred: Any) -> list[np.ndarray]:
+    """Return a portable loss' values for each sample, and the gradients of their sum by each prediction."""
+    loss = from_portable(module, serialized)
+    by_prediction = [gradient(of_leaf, leaf) for of_leaf, leaf in _by_leaf(loss, y_true, y_pred)]
+    return [_values(loss, y_true, y_pred), *by_prediction]
 
 
 def _values(loss: keras.losses.Loss, y_true: Any, y_pred: Any) -> np.ndarray:
@@ -87,6 +103,12 @@ def _check_reductions(loss: keras.losses.Loss, y_true: Any, y_pred: Any, values:
 
 
 def _check_gradients(loss: keras.losses.Loss, y_true: Any, y_pred: Any, smooth: bool) -> None:
+    for index, (of_leaf, leaf) in enumerate(_by_leaf(loss, y_true, y_pred)):
+        check_gradient(of_leaf, leaf, f"{type(loss).__name__} by its prediction {index}", compare=smooth)
+
+
+def _by_leaf(loss: keras.losses.Loss, y_true: Any, y_pred: Any) -> Iterator[tuple[Callable[[Any], Any], np.ndarray]]:
+    """Yield each prediction with the loss as a function of it alone."""
     target = ops.convert_to_tensor(y_true)
     leaves = keras.tree.flatten(y_pred)
     for index, leaf in enumerate(leaves):
@@ -96,8 +118,17 @@ def _check_gradients(loss: keras.losses.Loss, y_true: Any, y_pred: Any, smooth: 
             others[index] = x
             return loss.call(target, keras.tree.pack_sequence_as(y_pred, others))
 
-        what = f"{type(loss).__name__} by its prediction {index}"
-        check_gradient(of_leaf, leaf, what, compare=smooth)
+        yield of_leaf, leaf
+
+
+def _check_masks(loss: keras.losses.Loss, y_true: Any, y_pred: np.ndarray, values: np.ndarray) -> None:
+    kept = np.arange(len(values)) % 3 != 1
+    model = masked_model(y_pred)
+    model.compile("sgd", loss)
+    found = model.evaluate([y_pred, kept], y_true, batch_size=len(values), verbose=0)
+    np.testing.assert_allclose(
+        found, np.mean(values[kept]), rtol=1e-4, atol=1e-6, err_msg="the mean over the samples that a mask keeps"
+    )
 
 
 def _check_half_precision(
@@ -107,7 +138,7 @@ def _check_half_precision(
     halves = keras.tree.map_structure(lambda array: ops.convert_to_tensor(array.astype("float16")), y_pred)
     half = ops.convert_to_numpy(by_sample(y_true, halves))
     assert np.isfinite(half).all(), f"{type(loss).__name__} is not finite for float16 predictions: {half}"
-    scale = float(np.max(np.abs(values)))
+    scale = 0.1 * float(np.max(np.abs(values)))
     np.testing.assert_allclose(half, values, rtol=tolerance, atol=tolerance * scale, err_msg="float16 predictions")
 
 
@@ -122,22 +153,21 @@ def _check_configuration(loss: keras.losses.Loss, y_true: Any, y_pred: Any, valu
 
 
 def _check_training(
-    loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, in_list: bool, tolerance: float
+    loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, tolerance: float
 ) -> None:
     mean = float(np.mean(values))
     batch_size = len(values)
-    compiled = [loss] if in_list else loss
     for jit_compile, dtype in ways_of_training():
         model = stretching_model(y_pred, dtype)
-        model.compile("sgd", compiled, jit_compile=jit_compile)
+        model.compile("sgd", loss, jit_compile=jit_compile)
         way = f"with jit_compile={jit_compile} and {dtype}"
         history = model.fit(y_pred, y_true, batch_size=batch_size, epochs=1, shuffle=False, verbose=0).history
         allowed = 1e-4 if dtype == "float32" else tolerance
-        np.testing.assert_allclose(history["loss"], [mean], rtol=allowed, atol=allowed, err_msg=f"fit {way}")
+        np.testing.assert_allclose(history["loss"], [mean], rtol=allowed, err_msg=f"fit {way}")
         weights = [float(weight) for weight in model.trainable_weights]
         assert np.isfinite(weights).all(), f"fit {way} left weights {weights}"
     model = stretching_model(y_pred)
-    model.compile("sgd", compiled)
+    model.compile("sgd", loss)
     expected = model.evaluate(y_pred, y_true, batch_size=batch_size, verbose=0)
     again = saved_and_loaded(model)
     found = again.evaluate(y_pred, y_true, batch_size=batch_size, verbose=0)

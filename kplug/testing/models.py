@@ -32,6 +32,31 @@ class Stretch(keras.layers.Layer):
         return input_shape
 
 
+@keras.saving.register_keras_serializable(package="kplug")
+class Kept(keras.layers.Layer):
+    """Hands on the first of its two inputs, with the second, of truth values, for its mask."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.copy(inputs[0])
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        del previous_mask
+        return ops.cast(inputs[1], "bool")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
+
+
+def masked_model(outputs: np.ndarray) -> keras.Model:
+    """Return a model of outputs and a mask over the samples that puts out the outputs it is given, masked."""
+    values, kept = keras.Input(outputs.shape[1:], dtype=outputs.dtype), keras.Input((), dtype="bool")
+    return keras.Model([values, kept], Stretch()(Kept()([values, kept])))
+
+
 def symbolic_inputs(batch: Any) -> Any:
     """Return the inputs of a model that takes batches like this one; in a dictionary they are named by their keys."""
     if isinstance(batch, dict):
