@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kplug.testing.gradients import gradient
-from kplug.testing.models import saved_and_loaded, symbolic_inputs, ways_of_training
+from kplug.testing.backends import agree_across_backends, from_portable, portable
+from kplug.testing.gradients import check_gradient, gradient
+from kplug.testing.models import Kept, saved_and_loaded, symbolic_inputs, ways_of_training
 
 
-def check_layer(layer: keras.layers.Layer, inputs: Any, *, differentiable: bool = True, random: bool = False) -> None:
+def check_layer(
+    layer: keras.layers.Layer,
+    inputs: Any,
+    *,
+    differentiable: bool = True,
+    smooth: bool = True,
+    random: bool = False,
+    backends: Sequence[str] | None = None,
+) -> None:
     """Check that a layer works in every way Keras uses one.
 
-    Outputs of the shape that it announces, also symbolically and for another batch size; finite gradients; mixed
-    precision; training with and without compilation; the configuration, and a saved model, give the same layer back.
+    Outputs of the shape that it announces, also symbolically and for another batch size; finite gradients that agree
+    with differences; masks, if it says that it supports them; mixed precision; training with and without compilation;
+    the configuration, and a saved model, give the same layer back; the same outputs, added losses and gradients on
+    every backend that is installed.
 
     Args:
         layer: An instance, not built yet.
         inputs: One batch that it can have: an array, or a list or dictionary of arrays.
         differentiable: Whether gradients reach the inputs.
-        random: Whether it draws: outputs are then compared by shape, and by their repetition under one seed.
+        smooth: Whether to compare the gradients with differences; turn it off for gradients that are meant to be
+            others, such as straight-through ones.
+        random: Whether it draws. With a seed its draws must then repeat after saving; backends draw differently, and
+            are not compared.
+        backends: Which other backends to compare with; by default all that are installed. The layer's module must be
+            one that another process can import. Give `()` to compare with none.
 
     Raises:
         AssertionError: With what went wrong.
@@ -39,11 +56,15 @@ def check_layer(layer: keras.layers.Layer, inputs: Any, *, differentiable: bool 
     config = layer.get_config()
     _check_shapes(_fresh(layer, config), inputs)
     if differentiable:
-        _check_gradients(_fresh(layer, config), inputs)
+        _check_gradients(_fresh(layer, config), inputs, smooth and (not random or config.get("seed") is not None))
+    if layer.supports_masking and not random:
+        _check_masks(_fresh(layer, config), inputs)
     _check_mixed_precision(layer, config, inputs)
     _check_configuration(layer, config)
     _check_training(layer, config, inputs)
     _check_saving(_fresh(layer, config), inputs, random)
+    if not random:
+        _check_backends(_fresh(layer, config), inputs, differentiable, backends)
 
 
 def _as_given(array: Any) -> np.ndarray:
@@ -85,22 +106,95 @@ def _check_shapes(layer: keras.layers.Layer, inputs: Any) -> None:
             assert tuple(flat) == _shapes(outputs)[0], f"compute_output_shape of {name} says {flat}"
 
 
-def _check_gradients(layer: keras.layers.Layer, inputs: Any) -> None:
+def _check_gradients(layer: keras.layers.Layer, inputs: Any, compare: bool) -> None:
+    name = type(layer).__name__
+    for index, (of_leaf, leaf) in enumerate(_by_leaf(layer, inputs)):
+        found = gradient(of_leaf, leaf)
+        assert np.isfinite(found).all(), f"the gradient of {name} by its input {index} is not finite"
+        assert np.any(found != 0), f"no gradient of {name} reaches its input {index}"
+        if compare:
+            check_gradient(of_leaf, leaf, f"{name} by its input {index}")
+
+
+def _by_leaf(layer: keras.layers.Layer, inputs: Any) -> Iterator[tuple[Callable[[Any], Any], np.ndarray]]:
+    """Yield each float input with the sum of the squared outputs and the added losses as a function of it alone.
+
+    The function begins at one state each time: a layer that draws gives the same draws, one that counts the same count.
+    """
     layer(_tensors(inputs))
+    state = [(variable, ops.convert_to_numpy(variable)) for variable in _state(layer)]
     leaves = keras.tree.flatten(inputs)
     for index, leaf in enumerate(leaves):
         if leaf.dtype.kind != "f":
             continue
 
         def of_leaf(x: Any, index: int = index) -> Any:
+            for variable, value in state:
+                variable.assign(value)
             others = [ops.convert_to_tensor(other) for other in leaves]
             others[index] = x
             outputs = layer(keras.tree.pack_sequence_as(inputs, others))
-            return sum(ops.sum(ops.square(part)) for part in keras.tree.flatten(outputs))
+            squares = sum(ops.sum(ops.square(part)) for part in keras.tree.flatten(outputs))
+            return squares + sum(ops.sum(added) for added in layer.losses)
 
-        found = gradient(of_leaf, leaf)
-        assert np.isfinite(found).all(), f"the gradient of {type(layer).__name__} by its input {index} is not finite"
-        assert np.any(found != 0), f"no gradient of {type(layer).__name__} reaches its input {index}"
+        yield of_leaf, leaf
+
+
+def _state(layer: keras.layers.Layer) -> list[Any]:
+    """Return what a call may change: the variables that no optimizer does, with those of seed generators."""
+    trained = {id(variable) for variable in layer.trainable_variables}
+    return [variable for variable in layer.variables if id(variable) not in trained]
+
+
+def _check_masks(layer: keras.layers.Layer, inputs: Any) -> None:
+    """Check that a mask over the samples is handed on, and that what it leaves out costs nothing."""
+    name = type(layer).__name__
+    leaves = keras.tree.flatten(inputs)
+    kept = np.arange(len(leaves[0])) % 3 != 1
+
+    def added(values: Any) -> float:
+        masked = keras.tree.map_structure(lambda array: Kept()([_tensors(array), _tensors(kept)]), values)
+        layer(masked)
+        return float(sum(ops.sum(value) for value in layer.losses))
+
+    symbolic = symbolic_inputs(inputs)
+    mask = keras.Input((), dtype="bool")
+    outputs = layer(keras.tree.map_structure(lambda tensor: Kept()([tensor, mask]), symbolic))
+    for output in keras.tree.flatten(outputs):
+        assert getattr(output, "_keras_mask", None) is not None, f"{name} supports masks and hands none on"
+    if not layer.losses:
+        return
+    changed = keras.tree.map_structure(lambda array: np.where(_like(kept, array), array, array + 1), inputs)
+    before, after = added(inputs), added(changed)
+    assert np.isclose(after, before, rtol=1e-5), (
+        f"the loss that {name} adds counts samples that a mask leaves out: {before:.6g} became {after:.6g}"
+    )
+
+
+def _like(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
+    return mask.reshape((-1,) + (1,) * (array.ndim - 1))
+
+
+def _check_backends(
+    layer: keras.layers.Layer, inputs: Any, differentiable: bool, backends: Sequence[str] | None
+) -> None:
+    layer(_tensors(inputs))
+    weights = [ops.convert_to_numpy(weight) for weight in layer.weights]
+    case = ("kplug.testing.layers:outputs_and_gradients", *portable(layer), weights, inputs, differentiable)
+    agree_across_backends({type(layer).__name__: case}, atol=2e-6, backends=backends)
+
+
+def outputs_and_gradients(
+    module: str, serialized: dict[str, Any], weights: list[np.ndarray], inputs: Any, differentiable: bool
+) -> list[Any]:
+    """Return a portable layer's outputs and added losses, and the gradients of the sum of their squares."""
+    layer = from_portable(module, serialized)
+    layer(_tensors(inputs))
+    layer.set_weights(weights)
+    results = [*keras.tree.flatten(layer(_tensors(inputs))), *layer.losses]
+    if differentiable:
+        results += [gradient(of_leaf, leaf) for of_leaf, leaf in _by_leaf(layer, inputs)]
+    return results
 
 
 def _check_mixed_precision(layer: keras.layers.Layer, config: dict[str, Any], inputs: Any) -> None:

@@ -33,11 +33,16 @@ CASES = {
     "proxy head": (lambda: layers.ProxyHead(3, centers_per_class=2), LOGITS, False),
 }
 
+OTHER_GRADIENTS = {"straight through", "vector quantizer", "vector quantizer by gradients", "gradient reversal"}
+"""Layers whose gradients are meant to be others than those of their outputs."""
+
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_layer_works_in_every_way_keras_uses_one(case):
+def test_a_layer_works_in_every_way_keras_uses_one(case, other_backends):
     make, inputs, random = CASES[case]
-    testing.check_layer(make(), inputs, random=random)
+    testing.check_layer(
+        make(), inputs, random=random, smooth=case not in OTHER_GRADIENTS, backends=other_backends
+    )
 
 
 @pytest.mark.parametrize(
