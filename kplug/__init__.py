@@ -60,7 +60,7 @@ _PUBLIC = {
     "dirichlet_laplace": "kplug.layers.logistic_normal:dirichlet_laplace",
     "elbo_loss": "kplug.losses.elbo:elbo_loss",
     "focal_loss": "kplug.losses.focal:focal_loss",
-    "gaussian_kl": "kplug.losses.elbo:gaussian_kl",
+    "gaussian_kl": "kplug.losses.gaussian_kl:gaussian_kl",
     "get": "kplug.catalog.loading:get",
     "iwae_loss": "kplug.losses.elbo:iwae_loss",
     "kl_annealing": "kplug.losses.annealing:kl_annealing",

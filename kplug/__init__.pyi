@@ -43,10 +43,10 @@ from kplug.losses.contrastive import ntxent_loss as ntxent_loss
 from kplug.losses.contrastive import supervised_contrastive_loss as supervised_contrastive_loss
 from kplug.losses.elbo import ELBOLoss as ELBOLoss
 from kplug.losses.elbo import elbo_loss as elbo_loss
-from kplug.losses.elbo import gaussian_kl as gaussian_kl
 from kplug.losses.elbo import iwae_loss as iwae_loss
 from kplug.losses.focal import FocalLoss as FocalLoss
 from kplug.losses.focal import focal_loss as focal_loss
+from kplug.losses.gaussian_kl import gaussian_kl as gaussian_kl
 from kplug.losses.length_penalty import LengthPenaltyLoss as LengthPenaltyLoss
 from kplug.losses.length_penalty import length_penalty as length_penalty
 from kplug.losses.length_penalty import length_penalty_loss as length_penalty_loss

@@ -13,6 +13,8 @@ from kplug.catalog.facts import component
 from kplug.layers.gaussian_pair import check_one_shape, mask_of_the_mean, mean_and_log_var
 from kplug.layers.masks import aligned
 from kplug.layers.precision import precise_dtype
+from kplug.losses.annealing import kl_annealing
+from kplug.losses.gaussian_kl import gaussian_kl_by_dimension
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
 _FU = "Fu et al. (2019), Cyclical Annealing Schedule, https://arxiv.org/abs/1903.10145"
@@ -112,7 +114,9 @@ class KLDivergence(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         mean, log_var = mean_and_log_var(inputs, "KLDivergence")
         dtype = precise_dtype(self)
-        by_dimension = self._by_dimension(ops.cast(mean, dtype), ops.cast(log_var, dtype))
+        by_dimension = gaussian_kl_by_dimension(
+            ops.cast(mean, dtype), ops.cast(log_var, dtype), self.prior_mean, self.prior_log_var
+        )
         kept = mask_of_the_mean(mask)
         share: Any = 1.0
         if kept is not None:
@@ -126,21 +130,10 @@ class KLDivergence(keras.layers.Layer):
         self.add_loss(ops.cast(self._weight(training), dtype) * ops.sum(batch_mean))
         return [mean, log_var]
 
-    def _by_dimension(self, mean: Any, log_var: Any) -> Any:
-        prior_log_var = ops.convert_to_tensor(self.prior_log_var, dtype=mean.dtype)
-        log_ratio = log_var - prior_log_var
-        distance = ops.square(mean - ops.convert_to_tensor(self.prior_mean, dtype=mean.dtype)) * ops.exp(-prior_log_var)
-        # expm1 keeps the digits of r - 1 - log r where the two are close.
-        return 0.5 * (ops.expm1(log_ratio) - log_ratio + distance)
-
     def _weight(self, training: bool | None) -> Any:
         if not training or self.step is None:
             return self.beta
-        length = self.annealing_steps / self.cycles
-        rise = length if self.cycles == 1 else length / 2
-        step = ops.cast(self.step, "float32")
-        within = ops.minimum(ops.mod(step, length) / rise, 1.0)
-        weight = self.beta * ops.where(step >= self.annealing_steps, ops.ones_like(step), within)
+        weight = self.beta * kl_annealing(self.step, self.annealing_steps, self.cycles)
         self.step.assign(self.step + 1)
         return weight
 

@@ -23,8 +23,9 @@ from kplug.losses.contrastive import (
     ntxent_loss,
     supervised_contrastive_loss,
 )
-from kplug.losses.elbo import ELBOLoss, ELBOTerms, elbo_loss, gaussian_kl, iwae_loss
+from kplug.losses.elbo import ELBOLoss, ELBOTerms, elbo_loss, iwae_loss
 from kplug.losses.focal import FocalLoss, focal_loss
+from kplug.losses.gaussian_kl import gaussian_kl
 from kplug.losses.length_penalty import LengthPenaltyLoss, length_penalty, length_penalty_loss
 from kplug.losses.lifted_structure import LiftedStructureLoss, lifted_structure_loss
 from kplug.losses.multi_similarity import MultiSimilarityLoss, multi_similarity_loss

@@ -15,6 +15,7 @@ that broadcast against each other, of shape `(..., dim)`, which returns distance
 
 _NAMES = ("euclidean", "squared", "cosine")
 _TINY = 1e-16
+_WEISZFELD_STEPS = 2
 
 
 def check_distance(distance: Distance) -> None:
@@ -39,7 +40,8 @@ def pairwise_distances(embeddings: Any, distance: Distance = "euclidean") -> Any
 
     Returns:
         Tensor of shape `(batch_size, batch_size)`, zero on the diagonal. Distances that rounding cannot tell from zero
-        are zero, and have a zero gradient.
+        are zero, and have a zero gradient: those below a thousandth of the two embeddings' distance from the middle of
+        the batch, where float32 has no digits left for them.
     """
     if callable(distance):
         return distance(embeddings[:, None, :], embeddings[None, :, :])
@@ -82,12 +84,21 @@ def unit_vectors(vectors: Any) -> Any:
 
 def _pairwise_squared(embeddings: Any) -> Any:
     # Distances do not change with the origin; near it, fewer digits cancel.
-    centred = embeddings - ops.stop_gradient(ops.mean(embeddings, axis=0, keepdims=True))
+    centred = embeddings - ops.stop_gradient(_middle(embeddings))
     lengths = ops.sum(ops.square(centred), axis=-1)
     both = lengths[:, None] + lengths[None, :]
     squared = both - 2 * ops.matmul(centred, ops.transpose(centred))
     rounding = 8 * np.finfo(keras.backend.standardize_dtype(squared.dtype)).eps
     return _off_diagonal(squared * ops.cast(squared > rounding * both, squared.dtype))
+
+
+def _middle(points: Any) -> Any:
+    """Return nearly the geometric median of points of shape `(count, dim)`, which one far outlier does not move."""
+    middle = ops.mean(points, axis=0, keepdims=True)
+    for _ in range(_WEISZFELD_STEPS):
+        nearness = ops.rsqrt(ops.sum(ops.square(points - middle), axis=-1, keepdims=True) + _TINY)
+        middle = ops.sum(points * nearness, axis=0, keepdims=True) / ops.sum(nearness, axis=0, keepdims=True)
+    return middle
 
 
 def _off_diagonal(matrix: Any) -> Any:

@@ -13,6 +13,8 @@ from kplug.catalog.facts import component
 from kplug.losses import tfp_distributions
 from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
+from kplug.losses.gaussian_kl import gaussian_kl_by_dimension
+from kplug.losses.labelled import in_float32
 from kplug.losses.likelihoods import Likelihood, log_likelihood, sum_per_sample
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
@@ -46,6 +48,7 @@ def elbo_loss(
     posterior: Any = None,
     prior: Any = None,
     return_terms: bool = False,
+    log_scale: Any = None,
 ) -> Any:
     """Negative evidence lower bound of a variational autoencoder.
 
@@ -72,11 +75,12 @@ def elbo_loss(
         free_bits: Nats per latent dimension that cost nothing: each dimension's KL, averaged over the batch, counts
             as at least that much, with no gradient below (Kingma et al. 2016, equation 15).
         scale: Standard deviation of the Gaussian likelihood, greater than 0: a number, or a tensor that broadcasts
-            against `x`, for a learned one.
+            against `x`.
         posterior: Instead of `mean` and `log_var`: q as a TensorFlow Probability distribution, of batch shape
             `(batch_size,)` or `(batch_size, latent_dim)`.
         prior: With `posterior`: p as such a distribution. The standard normal by default.
         return_terms: Whether to return the two terms too.
+        log_scale: Instead of `scale`: its logarithm, a tensor that broadcasts against `x`, as a network puts it out.
 
     Returns:
         One value per sample in nats, of shape `(batch_size,)`; or `ELBOTerms(loss, reconstruction_loss, kl_loss)`.
@@ -102,14 +106,13 @@ def elbo_loss(
         raise ValueError("elbo_loss needs either `mean` and `log_var`, or `posterior`.")
     if prior is not None and posterior is None:
         raise ValueError("`prior` goes with `posterior`. With `mean` and `log_var` the prior is the standard normal.")
-    reconstruction = _precise(reconstruction)
+    reconstruction = in_float32(reconstruction)
     x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
-    scale = scale if isinstance(scale, int | float) else _precise(scale)
-    reconstruction_loss = -log_likelihood(x, reconstruction, likelihood, scale)
+    reconstruction_loss = -log_likelihood(x, reconstruction, likelihood, scale, log_scale)
     if posterior is None:
-        divergence = _gaussian_kl_by_dimension(_precise(mean), _precise(log_var))
+        divergence = gaussian_kl_by_dimension(in_float32(mean), in_float32(log_var))
     else:
-        divergence = _precise(tfp_distributions.divergence(posterior, prior))
+        divergence = in_float32(tfp_distributions.divergence(posterior, prior))
     kl_loss = _with_free_bits(divergence, free_bits)
     loss = reconstruction_loss + ops.cast(beta, kl_loss.dtype) * kl_loss
     return ELBOTerms(loss, reconstruction_loss, kl_loss) if return_terms else loss
@@ -187,7 +190,6 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
                 "ELBOLoss needs a model that puts out a dictionary with 'reconstruction', 'mean' and 'log_var'. "
                 f"Received: {shown}"
             )
-        scale = ops.exp(y_pred["log_scale"]) if "log_scale" in y_pred else self.scale
         return elbo_loss(
             y_true,
             y_pred["reconstruction"],
@@ -196,7 +198,8 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
             likelihood=self.likelihood,
             beta=self.beta,
             free_bits=self.free_bits,
-            scale=scale,
+            scale=self.scale,
+            log_scale=y_pred.get("log_scale"),
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -218,6 +221,7 @@ def iwae_loss(
     log_var: Any,
     likelihood: Likelihood = "bernoulli",
     scale: Any = 1.0,
+    log_scale: Any = None,
 ) -> Any:
     """Negative importance-weighted bound with k draws per sample; tighter than the ELBO, the more so the larger k.
 
@@ -238,7 +242,9 @@ def iwae_loss(
         mean: Means of q, of shape `(batch_size, latent_dim)`.
         log_var: Log variances of q, of the same shape.
         likelihood: `"bernoulli"`, `"gaussian"`, `"categorical"`, `"multinomial"` or `"poisson"`.
-        scale: Standard deviation of the Gaussian likelihood, greater than 0.
+        scale: Standard deviation of the Gaussian likelihood, greater than 0: a number, or a tensor that broadcasts
+            against `x`, or has the shape of `reconstruction`.
+        log_scale: Instead of `scale`: its logarithm, such a tensor.
 
     Returns:
         One value per sample in nats, of shape `(batch_size,)`.
@@ -258,18 +264,19 @@ def iwae_loss(
     2.7726
     """
     _check_elbo(likelihood, 0.0, scale)
-    reconstruction, z, mean, log_var = (_precise(part) for part in (reconstruction, z, mean, log_var))
+    reconstruction, z, mean, log_var = (in_float32(part) for part in (reconstruction, z, mean, log_var))
     if len(z.shape) != 3 or len(mean.shape) != 2:
         raise ValueError(
             "iwae_loss needs draws of shape (batch_size, k, latent_dim) and means of shape (batch_size, latent_dim). "
             f"Received: z of shape {tuple(z.shape)}, mean of shape {tuple(mean.shape)}"
         )
     x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
-    shape, draws = ops.shape(x), ops.shape(z)[1]
+    draws = ops.shape(z)[1]
     # The draws become samples of their own, so that each likelihood sums over one sample's elements.
-    repeated = ops.reshape(ops.repeat(ops.expand_dims(x, 1), draws, axis=1), (-1, *shape[1:]))
     flat = ops.reshape(reconstruction, (-1, *ops.shape(reconstruction)[2:]))
-    log_x = ops.reshape(log_likelihood(repeated, flat, likelihood, scale), (-1, draws))
+    scale, log_scale = (_for_each_draw(part, x, reconstruction) for part in (scale, log_scale))
+    log_x = log_likelihood(_for_each_draw(x, x, reconstruction), flat, likelihood, scale, log_scale)
+    log_x = ops.reshape(log_x, (-1, draws))
     standardised = (z - mean[:, None]) * ops.exp(-log_var[:, None] / 2)
     # The constants of the two Gaussians cancel.
     log_prior = -0.5 * ops.sum(ops.square(z), axis=2)
@@ -278,38 +285,19 @@ def iwae_loss(
     return ops.log(ops.cast(draws, log_x.dtype)) - ops.logsumexp(log_weights, axis=1)
 
 
-def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:
-    """Return KL(q || p) between diagonal Gaussians, one value per sample.
+def _for_each_draw(values: Any, x: Any, reconstruction: Any) -> Any:
+    """Repeat values that broadcast against the data for each draw, as samples: `(batch_size * k, ...)`.
 
-    `1/2 * sum_j (r_j - 1 - log r_j + (mean_j - prior_mean_j)^2 / prior_var_j)` with `r_j = var_j / prior_var_j`
-    (Kingma & Welling 2013, appendix B, for the standard normal prior that is the default).
-
-    Args:
-        mean: Means of q, of shape `(batch_size, ..., latent_dim)`.
-        log_var: Log variances of q, of the same shape.
-        prior_mean: Means of p, broadcast against `mean`.
-        prior_log_var: Log variances of p, broadcast against `log_var`.
-
-    Returns:
-        The sum over the latent dimensions, in nats, of shape `(batch_size,)`; never negative but for rounding.
-
-    References:
-        Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
-
-    Example:
-
-    >>> float(kplug.gaussian_kl(np.ones((1, 2), "float32"), np.zeros((1, 2), "float32"))[0])
-    1.0
+    Values that have an axis of draws already only lose it; numbers stay.
     """
-    return sum_per_sample(_gaussian_kl_by_dimension(_precise(mean), _precise(log_var), prior_mean, prior_log_var))
-
-
-def _gaussian_kl_by_dimension(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:
-    mean, log_var = ops.convert_to_tensor(mean), ops.convert_to_tensor(log_var)
-    log_ratio = log_var - prior_log_var
-    distance = ops.square(mean - prior_mean) * ops.exp(-ops.convert_to_tensor(prior_log_var, dtype=log_var.dtype))
-    # expm1 keeps the digits of r - 1 - log r where q is close to p.
-    return 0.5 * (ops.expm1(log_ratio) - log_ratio + distance)
+    if values is None or isinstance(values, int | float):
+        return values
+    values = in_float32(values)
+    if len(values.shape) == len(x.shape) + 1:
+        return ops.reshape(values, (-1, *ops.shape(values)[2:]))
+    values = ops.broadcast_to(values, ops.shape(x))
+    repeated = ops.repeat(ops.expand_dims(values, 1), ops.shape(reconstruction)[1], axis=1)
+    return ops.reshape(repeated, (-1, *ops.shape(x)[1:]))
 
 
 def _with_free_bits(divergence: Any, free_bits: float) -> Any:
@@ -335,11 +323,6 @@ def _check_elbo(likelihood: str, free_bits: float, scale: Any) -> None:
         raise ValueError(f"`free_bits` must be at least 0. Received: free_bits={free_bits}")
     if isinstance(scale, int | float) and not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"`scale` must be greater than 0. Received: scale={scale}")
-
-
-def _precise(values: Any) -> Any:
-    values = ops.convert_to_tensor(values)
-    return ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
 
 
 def _only(values: Any) -> Any:

@@ -11,7 +11,9 @@ from keras import ops
 Likelihood = Literal["bernoulli", "gaussian", "categorical", "multinomial", "poisson"]
 
 
-def log_likelihood(x: Any, outputs: Any, likelihood: Likelihood = "bernoulli", scale: Any = 1.0) -> Any:
+def log_likelihood(
+    x: Any, outputs: Any, likelihood: Likelihood = "bernoulli", scale: Any = 1.0, log_scale: Any = None
+) -> Any:
     """Return `log p(x)`, one value per sample, given what a decoder puts out.
 
     Args:
@@ -20,6 +22,7 @@ def log_likelihood(x: Any, outputs: Any, likelihood: Likelihood = "bernoulli", s
             last, for the classes; for `"multinomial"` logits over the last axis; for `"poisson"` log rates.
         likelihood: One of these names.
         scale: Standard deviation of the Gaussian, greater than 0: a number, or a tensor that broadcasts against `x`.
+        log_scale: Instead of `scale`: its logarithm, such a tensor.
 
     Returns:
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
@@ -28,7 +31,7 @@ def log_likelihood(x: Any, outputs: Any, likelihood: Likelihood = "bernoulli", s
         ValueError: If the likelihood is unknown.
     """
     if likelihood == "gaussian":
-        return gaussian_log_likelihood(x, outputs, scale)
+        return gaussian_log_likelihood(x, outputs, scale, log_scale)
     if likelihood not in _LIKELIHOODS:
         names = ", ".join(map(repr, ("gaussian", *_LIKELIHOODS)))
         raise ValueError(f"`likelihood` must be one of {names}. Received: likelihood={likelihood!r}")
@@ -49,20 +52,29 @@ def bernoulli_log_likelihood(x: Any, logits: Any) -> Any:
     return sum_per_sample(x * logits - ops.softplus(logits))
 
 
-def gaussian_log_likelihood(x: Any, mean: Any, scale: Any = 1.0) -> Any:
+def gaussian_log_likelihood(x: Any, mean: Any, scale: Any = 1.0, log_scale: Any = None) -> Any:
     """Return `log p(x)` of independent Gaussian variables, constants included.
 
     Args:
         x: Data of shape `(batch_size, ...)`.
         mean: Means of the same shape.
         scale: Standard deviation, greater than 0, in the data's unit: a number, or a tensor that broadcasts against
-            `x` (a learned one, say: `ops.exp(log_scale)`).
+            `x`.
+        log_scale: Instead of `scale`: its logarithm, a tensor that broadcasts against `x`, as a network puts it out.
 
     Returns:
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
     """
-    log_scale = math.log(scale) if isinstance(scale, int | float) else ops.log(scale)
-    return -sum_per_sample(0.5 * ops.square((x - mean) / scale) + log_scale + 0.5 * math.log(2 * math.pi))
+    difference = x - mean
+    if log_scale is not None:
+        log_scale = ops.cast(log_scale, difference.dtype)
+        standardised = difference * ops.exp(-log_scale)
+    else:
+        fixed = isinstance(scale, int | float)
+        scale = scale if fixed else ops.cast(scale, difference.dtype)
+        log_scale = math.log(scale) if fixed else ops.log(scale)
+        standardised = difference / scale
+    return -sum_per_sample(0.5 * ops.square(standardised) + log_scale + 0.5 * math.log(2 * math.pi))
 
 
 def categorical_log_likelihood(x: Any, logits: Any) -> Any:

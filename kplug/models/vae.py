@@ -14,7 +14,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.layers.sampling import Sampling
-from kplug.losses.elbo import gaussian_kl
+from kplug.losses.gaussian_kl import gaussian_kl
 from kplug.losses.likelihoods import bernoulli_log_likelihood, gaussian_log_likelihood
 from kplug.models import autoencoder_networks as networks
 

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import keras
@@ -30,7 +31,8 @@ def agree_across_backends(
 ) -> list[str]:
     """Check that functions give the same numbers on every backend that is installed.
 
-    The first comparison with a backend starts a Python process, which imports it (seconds); the others take milliseconds.
+    The first comparison with a backend starts a Python process that imports it, which takes seconds; the others are
+    quick.
 
     Args:
         cases: Name -> `(target, *arguments)`, where `target` is `"module:function"` and each argument can be pickled: a
@@ -154,7 +156,7 @@ def _end_children() -> None:
 
 
 def _import_path() -> list[str]:
-    return [entry or os.getcwd() for entry in sys.path]
+    return [entry or str(Path.cwd()) for entry in sys.path]
 
 
 def _send(stream: IO[bytes], message: Any) -> None:
@@ -180,7 +182,7 @@ def _serve() -> None:
         importlib.invalidate_caches()
         try:
             answer: tuple[str, Any] = ("", _computed(cases))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a component raises is the answer
             answer = (", ".join(cases), traceback.format_exc()[-2000:])
         _send(answers, answer)
 

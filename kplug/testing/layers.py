@@ -162,8 +162,6 @@ def _check_masks(layer: keras.layers.Layer, inputs: Any) -> None:
     outputs = layer(keras.tree.map_structure(lambda tensor: Kept()([tensor, mask]), symbolic))
     for output in keras.tree.flatten(outputs):
         assert getattr(output, "_keras_mask", None) is not None, f"{name} supports masks and hands none on"
-    if not layer.losses:
-        return
     changed = keras.tree.map_structure(lambda array: np.where(_like(kept, array), array, array + 1), inputs)
     before, after = added(inputs), added(changed)
     assert np.isclose(after, before, rtol=1e-5), (

@@ -152,9 +152,7 @@ def _check_configuration(loss: keras.losses.Loss, y_true: Any, y_pred: Any, valu
     np.testing.assert_array_equal(_values(again, y_true, y_pred), values, err_msg="after serialization")
 
 
-def _check_training(
-    loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, tolerance: float
-) -> None:
+def _check_training(loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray, tolerance: float) -> None:
     mean = float(np.mean(values))
     batch_size = len(values)
     for jit_compile, dtype in ways_of_training():

@@ -40,9 +40,7 @@ OTHER_GRADIENTS = {"straight through", "vector quantizer", "vector quantizer by 
 @pytest.mark.parametrize("case", CASES)
 def test_a_layer_works_in_every_way_keras_uses_one(case, other_backends):
     make, inputs, random = CASES[case]
-    testing.check_layer(
-        make(), inputs, random=random, smooth=case not in OTHER_GRADIENTS, backends=other_backends
-    )
+    testing.check_layer(make(), inputs, random=random, smooth=case not in OTHER_GRADIENTS, backends=other_backends)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from kplug.losses.elbo import gaussian_kl
+from kplug.losses.gaussian_kl import gaussian_kl
 
 RNG = np.random.default_rng(0)
 MEAN, LOG_VAR = RNG.normal(size=(5, 3)).astype("float32"), RNG.normal(size=(5, 3)).astype("float32")

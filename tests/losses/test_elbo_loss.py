@@ -116,6 +116,35 @@ def test_the_importance_weighted_bound_is_burdas():
     np.testing.assert_allclose(kplug.iwae_loss(BITS, logits, z, MEAN, LOG_VAR), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(4,), (5, 4), (5, 6, 4)], ids=["by element", "by sample", "by draw"])
+def test_the_importance_weighted_bound_with_a_learned_scale(shape):
+    k = 6
+    z = RNG.normal(size=(5, k, 3)).astype("float32")
+    decoded = RNG.normal(size=(5, k, 4)).astype("float32")
+    log_scale = RNG.normal(size=shape).astype("float32")
+    scale = np.exp(log_scale)
+    by_draw = scale if len(shape) == 3 else np.broadcast_to(scale, (5, 4))[:, None]
+    log_x = stats.norm.logpdf(BITS[:, None], decoded, by_draw).sum(axis=2)
+    log_prior = stats.norm.logpdf(z).sum(axis=2)
+    log_posterior = stats.norm.logpdf(z, MEAN[:, None], np.exp(LOG_VAR / 2)[:, None]).sum(axis=2)
+    expected = -np.log(np.mean(np.exp(log_x + log_prior - log_posterior), axis=1))
+    for given in ({"scale": scale}, {"log_scale": log_scale}):
+        found = kplug.iwae_loss(BITS, decoded, z, MEAN, LOG_VAR, "gaussian", **given)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("log_scale", [-60.0, 0.5, 100.0])
+def test_a_learned_scale_of_any_size_is_exact(gradient, log_scale):
+    logs = np.full_like(BITS, log_scale, dtype="float32")
+
+    def loss(value):
+        return kplug.elbo_loss(BITS, BITS, MEAN, LOG_VAR, "gaussian", log_scale=value, return_terms=True)[1]
+
+    expected = BITS.shape[1] * (log_scale + 0.5 * np.log(2 * np.pi))
+    np.testing.assert_allclose(loss(logs), np.full(len(BITS), expected), rtol=1e-6)
+    np.testing.assert_allclose(gradient(loss, logs), np.ones_like(logs), rtol=1e-6)
+
+
 def test_with_one_draw_the_importance_weighted_bound_is_the_elbo_in_the_mean():
     draws = 4000
     mean, log_var = np.repeat(MEAN[:1], draws, axis=0), np.repeat(LOG_VAR[:1], draws, axis=0)

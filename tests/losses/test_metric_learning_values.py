@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kplug
+from kplug.losses.distances import pairwise_distances
 
 RNG = np.random.default_rng(1)
 LABELS = np.array([0, 0, 1, 2, 1, 0, 3, 2, 2, 9])
@@ -212,3 +213,14 @@ def test_semihard_negatives_are_strictly_farther():
 def test_integer_labels_are_compared_as_such():
     labels = np.array([2**24, 2**24 + 1], "int32")
     assert mean(kplug.triplet_semihard_loss(labels, X[:2].astype("float32"))) == 0.0
+
+
+@pytest.mark.parametrize(("offset", "outlier"), [(1e4, None), (0.0, 1e4), (300.0, 300.0)])
+def test_distances_are_right_far_from_the_origin_and_beside_a_far_outlier(offset, outlier):
+    points = (np.random.default_rng(0).normal(size=(32, 8)) + offset).astype("float32")
+    if outlier is not None:
+        points[3] *= outlier
+    exact = points.astype("float64")
+    expected = np.sqrt(np.sum(np.square(exact[:, None] - exact[None]), axis=-1))
+    found = keras.ops.convert_to_numpy(pairwise_distances(keras.ops.convert_to_tensor(points)))
+    np.testing.assert_allclose(found, expected, rtol=2e-5)

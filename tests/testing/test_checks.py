@@ -1,6 +1,8 @@
 """The checks find what they are there to find."""
 
+import importlib
 import importlib.util
+import textwrap
 
 import keras
 import numpy as np
@@ -50,8 +52,21 @@ class Forgetful(Base):
         self.scale = scale
 
 
-def test_a_good_loss_passes():
-    testing.check_loss(Good(), Y, P)
+@keras.saving.register_keras_serializable(package="checks")
+class DropsMasks(Base):
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        return super().__call__(y_true, ops.copy(y_pred), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class ImpreciseInHalfPrecision(Base):
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        half = ops.convert_to_tensor(y_pred).dtype == ops.cast(0, "float16").dtype
+        return super().__call__(y_true, y_pred, sample_weight) * (1.0 if not half else 1.4)
+
+
+def test_a_good_loss_passes(other_backends):
+    testing.check_loss(Good(), Y, P, backends=other_backends)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +76,14 @@ def test_a_good_loss_passes():
         (WrongGradient(), "disagrees with differences"),
         (NaNGradient(), "is not finite"),
         (Forgetful(scale=2.0), "get_config of Forgetful lacks scale"),
+        (DropsMasks(), "the samples that a mask keeps"),
+        (ImpreciseInHalfPrecision(), "float16 predictions"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, keras.losses.Loss) else "",
 )
 def test_a_bad_loss_is_found_out(loss, message):
     with pytest.raises(AssertionError, match=message):
-        testing.check_loss(loss, Y, P)
+        testing.check_loss(loss, Y, P, backends=())
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (128, 100)], ids=str)
@@ -105,14 +122,44 @@ class ForgetsItsFactor(Doubling):
         return ops.cast(inputs, "float32") * self.factor
 
 
-def test_a_good_layer_passes():
-    testing.check_layer(Doubling(), P)
+@keras.saving.register_keras_serializable(package="checks")
+class HalvesGradients(Doubling):
+    def call(self, inputs):
+        return inputs + ops.stop_gradient(inputs)
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class KeepsTheMask(Doubling):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class CountsMaskedSamples(Doubling):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs):
+        self.add_loss(ops.sum(ops.square(inputs)))
+        return 2 * inputs
+
+
+def test_a_good_layer_passes(other_backends):
+    testing.check_layer(Doubling(), P, backends=other_backends)
 
 
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
         (LiesAboutItsShape(), "shape"),
+        (HalvesGradients(), "the gradient of HalvesGradients by its input 0 disagrees with differences"),
+        (KeepsTheMask(), "supports masks and hands none on"),
+        (CountsMaskedSamples(), "counts samples that a mask leaves out"),
         (StopsGradients(), "no gradient of StopsGradients reaches its input 0"),
         (ForgetsItsFactor(), "under mixed_float16 ForgetsItsFactor puts out float32"),
     ],
@@ -120,7 +167,7 @@ def test_a_good_layer_passes():
 )
 def test_a_bad_layer_is_found_out(layer, message):
     with pytest.raises(AssertionError, match=message):
-        testing.check_layer(layer, P)
+        testing.check_layer(layer, P, backends=())
 
 
 @keras.saving.register_keras_serializable(package="checks")
@@ -136,18 +183,71 @@ class LastBatch(keras.metrics.Metric):
         return self.value.value
 
 
-def test_a_good_metric_passes():
-    testing.check_metric(keras.metrics.MeanSquaredError(), Y, P, expected=np.mean((Y - P) ** 2))
+@keras.saving.register_keras_serializable(package="checks")
+class IgnoresWeights(LastBatch):
+    def __init__(self, name="ignores_weights", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = self.add_weight(shape=(), initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.value.assign_add(ops.sum(ops.cast(y_pred, "float32")))
+        self.count.assign_add(y_pred.shape[0])
+
+    def result(self):
+        return self.value / self.count
 
 
-def test_a_metric_that_forgets_is_found_out():
-    with pytest.raises(AssertionError, match="from two parts"):
-        testing.check_metric(LastBatch(), Y, P)
+def test_a_good_metric_passes(other_backends):
+    metric = keras.metrics.MeanSquaredError()
+    testing.check_metric(metric, Y, P, expected=np.mean((Y - P) ** 2), backends=other_backends)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [(LastBatch(), "from two parts"), (IgnoresWeights(), "weights of 0, 1 and 2 beside samples left out and repeated")],
+    ids=lambda value: type(value).__name__ if isinstance(value, keras.metrics.Metric) else "",
+)
+def test_a_bad_metric_is_found_out(metric, message):
+    with pytest.raises(AssertionError, match=message):
+        testing.check_metric(metric, Y, P, backends=())
 
 
 def test_a_metric_that_is_wrong_is_found_out():
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
         testing.check_metric(keras.metrics.MeanSquaredError(), Y, P, expected=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one comparison covers all backends")
+@pytest.mark.parametrize(
+    ("check", "component"),
+    [("check_loss", "Loss"), ("check_layer", "Layer"), ("check_metric", "Metric")],
+)
+def test_a_component_that_differs_by_backend_is_found_out(install_plugin, check, component):
+    source = {
+        "Loss": """
+            class OddLoss(keras.losses.Loss):
+                def call(self, y_true, y_pred):
+                    return keras.ops.sum(y_pred, axis=-1) * len(keras.backend.backend())
+            """,
+        "Layer": """
+            class OddLayer(keras.layers.Layer):
+                def call(self, inputs):
+                    return inputs * len(keras.backend.backend())
+            """,
+        "Metric": """
+            class OddMetric(keras.metrics.Mean):
+                def update_state(self, y_true, y_pred, sample_weight=None):
+                    return super().update_state(y_pred * len(keras.backend.backend()), sample_weight)
+            """,
+    }[component]
+    name = f"odd_{component.lower()}_module"
+    registered = "import keras\n\n@keras.saving.register_keras_serializable('odd')" + textwrap.dedent(source)
+    install_plugin(name, {}, {f"{name}.py": registered})
+    odd = getattr(importlib.import_module(name), f"Odd{component}")()
+    data = (P,) if component == "Layer" else (Y, P)
+    with pytest.raises(AssertionError, match=f"Odd{component}: jax beside tensorflow"):
+        getattr(testing, check)(odd, *data, backends=["jax"])
 
 
 def test_the_gradient_of_a_square():

@@ -1,0 +1,46 @@
+"""The KL divergence between diagonal Gaussians."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from kplug.losses.labelled import in_float32
+from kplug.losses.likelihoods import sum_per_sample
+
+
+def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:
+    """Return KL(q || p) between diagonal Gaussians, one value per sample.
+
+    `1/2 * sum_j (r_j - 1 - log r_j + (mean_j - prior_mean_j)^2 / prior_var_j)` with `r_j = var_j / prior_var_j`
+    (Kingma & Welling 2013, appendix B, for the standard normal prior that is the default).
+
+    Args:
+        mean: Means of q, of shape `(batch_size, ..., latent_dim)`.
+        log_var: Log variances of q, of the same shape.
+        prior_mean: Means of p, broadcast against `mean`.
+        prior_log_var: Log variances of p, broadcast against `log_var`.
+
+    Returns:
+        The sum over the latent dimensions, in nats, of shape `(batch_size,)`; never negative but for rounding.
+
+    References:
+        Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+
+    Example:
+
+    >>> float(kplug.gaussian_kl(np.ones((1, 2), "float32"), np.zeros((1, 2), "float32"))[0])
+    1.0
+    """
+    mean, log_var = in_float32(mean), in_float32(log_var)
+    return sum_per_sample(gaussian_kl_by_dimension(mean, log_var, prior_mean, prior_log_var))
+
+
+def gaussian_kl_by_dimension(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:
+    """Return the terms of `gaussian_kl`, of the shape of `mean`, in its dtype."""
+    prior_mean, prior_log_var = (ops.convert_to_tensor(part, dtype=mean.dtype) for part in (prior_mean, prior_log_var))
+    log_ratio = log_var - prior_log_var
+    distance = ops.square(mean - prior_mean) * ops.exp(-prior_log_var)
+    # expm1 keeps the digits of r - 1 - log r where q is close to p.
+    return 0.5 * (ops.expm1(log_ratio) - log_ratio + distance)
