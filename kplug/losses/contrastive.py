@@ -70,7 +70,7 @@ def contrastive_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: D
     check_margin_and_distance(margin, distance)
     given = in_float32(y_pred)
     if len(given.shape) == 3 and given.shape[1] == 2:
-        distances = distances_between(given[:, 0], given[:, 1], distance)
+        distances = distances_between(*ops.unstack(given, num=2, axis=1), distance)
     elif tuple(given.shape[1:]) in {(), (1,)}:
         distances = ops.reshape(given, (-1,))
     else:
@@ -223,7 +223,7 @@ def ntxent_loss(y_true: Any, y_pred: Any, temperature: Temperature = 0.1) -> Any
             "ntxent_loss needs embeddings of shape (batch_size, 2, dim): two views of each sample. "
             f"Received: y_pred of shape {tuple(embeddings.shape)}"
         )
-    first, second = unit_vectors(embeddings[:, 0]), unit_vectors(embeddings[:, 1])
+    first, second = map(unit_vectors, ops.unstack(embeddings, num=2, axis=1))
     across = ops.matmul(first, ops.transpose(second)) / temperature
     itself = FAR * ops.eye(ops.shape(across)[0], dtype=across.dtype)
     among_first = ops.matmul(first, ops.transpose(first)) / temperature - itself

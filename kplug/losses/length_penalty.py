@@ -92,13 +92,14 @@ def length_penalty_loss(
     vocabulary_size = ops.shape(predictions)[-1]
     target = ops.one_hot(tokens, vocabulary_size, dtype=predictions.dtype)
     logits = predictions if from_logits else _log_of(predictions)
-    log_probabilities = ops.log_softmax(logits, axis=-1) if from_logits else logits
+    normalised = ops.log_softmax(logits, axis=-1)
+    log_probabilities = normalised if from_logits else logits
 
     part_of_target = _part_of_target(tokens, padding_id, end_id, predictions.dtype)
     length = ops.sum(part_of_target, axis=1)
     token_costs = -ops.sum(target * ops.where(target > 0, log_probabilities, 0.0), axis=-1) * part_of_target
     cross_entropy = ops.sum(token_costs, axis=1) / ops.maximum(length, 1)
-    return cross_entropy + alpha * ops.square(length - _expected_length(logits, padding_id, end_id))
+    return cross_entropy + alpha * ops.square(length - _expected_length(normalised, padding_id, end_id))
 
 
 @component(tasks=["translation", "text-generation"])
@@ -176,20 +177,20 @@ def _part_of_target(tokens: Any, padding_id: int | None, end_id: int | None, dty
     return ops.cast(ended == 0, dtype)
 
 
-def _expected_length(logits: Any, padding_id: int | None, end_id: int | None) -> Any:
-    log_going_on = ops.zeros_like(logits[..., 0])
+def _expected_length(log_probabilities: Any, padding_id: int | None, end_id: int | None) -> Any:
+    log_going_on = ops.zeros_like(log_probabilities[..., 0])
     if padding_id is not None:
-        log_going_on = log_going_on + ops.cumsum(_log_of_not(logits, padding_id), axis=1)
+        log_going_on = log_going_on + ops.cumsum(_log_of_not(log_probabilities, padding_id), axis=1)
     if end_id is not None:
-        log_no_end = _log_of_not(logits, end_id)
+        log_no_end = _log_of_not(log_probabilities, end_id)
         log_going_on = log_going_on + ops.cumsum(log_no_end, axis=1) - log_no_end
     return ops.sum(ops.exp(log_going_on), axis=1)
 
 
-def _log_of_not(logits: Any, token: int) -> Any:
+def _log_of_not(log_probabilities: Any, token: int) -> Any:
     """Return the log probability of every other token together."""
-    is_token = ops.cast(ops.arange(ops.shape(logits)[-1]) == token, logits.dtype)
-    return ops.logsumexp(logits - FAR * is_token, axis=-1) - ops.logsumexp(logits, axis=-1)
+    is_token = ops.cast(ops.arange(ops.shape(log_probabilities)[-1]) == token, log_probabilities.dtype)
+    return ops.logsumexp(log_probabilities - FAR * is_token, axis=-1)
 
 
 def _log_of(probabilities: Any) -> Any:

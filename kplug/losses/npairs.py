@@ -149,7 +149,8 @@ class NPairsMultilabelLoss(FunctionLoss, function=npairs_multilabel_loss):
 def _similarities(y_pred: Any, loss: str) -> Any:
     given = in_float32(y_pred)
     if len(given.shape) == 3 and given.shape[1] == 2:
-        return ops.matmul(given[:, 0], ops.transpose(given[:, 1]))
+        anchors, positives = ops.unstack(given, num=2, axis=1)
+        return ops.matmul(anchors, ops.transpose(positives))
     sides = {side for side in given.shape if side is not None}
     if len(given.shape) == 2 and len(sides) <= 1:
         return given

@@ -73,7 +73,7 @@ def triplet_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: Dista
             "triplet_loss needs embeddings of shape (batch_size, 3, dim): anchor, positive, negative. "
             f"Received: y_pred of shape {tuple(embeddings.shape)}. For labels there is triplet_semihard_loss."
         )
-    anchor, positive, negative = embeddings[:, 0], embeddings[:, 1], embeddings[:, 2]
+    anchor, positive, negative = ops.unstack(embeddings, num=3, axis=1)
     nearer = distances_between(anchor, positive, distance) - distances_between(anchor, negative, distance)
     return ops.maximum(nearer + margin, 0)
 
