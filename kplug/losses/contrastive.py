@@ -70,7 +70,8 @@ def contrastive_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: D
     check_margin_and_distance(margin, distance)
     given = in_float32(y_pred)
     if len(given.shape) == 3 and given.shape[1] == 2:
-        distances = distances_between(*ops.unstack(given, num=2, axis=1), distance)
+        first, second = ops.unstack(given, num=2, axis=1)
+        distances = distances_between(first, second, distance)
     elif tuple(given.shape[1:]) in {(), (1,)}:
         distances = ops.reshape(given, (-1,))
     else:

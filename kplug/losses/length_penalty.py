@@ -131,12 +131,9 @@ class LengthPenaltyLoss(FunctionLoss, function=length_penalty_loss, check=check_
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        mask = getattr(y_pred, "_keras_mask", None)
-        if mask is not None and len(mask.shape) > 1:
-            # A mask by position does not fit values by sequence, which have counted what counts already; a new tensor
-            # has none.
-            y_pred = ops.copy(y_pred)
-        return super().__call__(y_true, y_pred, sample_weight)
+        # A mask by position does not fit values by sequence, which have counted what counts already; a new tensor has
+        # none.
+        return super().__call__(y_true, ops.convert_to_tensor(y_pred) + 0, sample_weight)
 
 
 def length_penalty(length: Any, alpha: float = 0.6) -> Any:
