@@ -94,9 +94,16 @@ def __getattr__(name: str) -> Any:
     elif name in _ROOMS:
         value = importlib.import_module(f"kplug.{name}")
     else:
-        raise AttributeError(f"module 'kplug' has no attribute {name!r}")
+        raise AttributeError(f"module 'kplug' has no attribute {name!r}{_suggestion(name)}")
     globals()[name] = value
     return value
+
+
+def _suggestion(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, [*_PUBLIC, *_ROOMS], n=1)
+    return f". Did you mean {close[0]!r}?" if close else ""
 
 
 def __dir__() -> list[str]:

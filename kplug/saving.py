@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,12 @@ from kplug.catalog.loading import load
 from kplug.errors import BrokenComponentError, SavedModelError
 
 
-def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A002 - Keras' own name for it
+def load_model(
+    path: str | os.PathLike,
+    compile: bool = True,  # noqa: A002 - Keras' own name for it
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+) -> Any:
     """Load a model saved as `.keras`, with the parts of kplug and of installed plugins that it uses.
 
     Keras itself finds a custom class only if something has imported it before. This function reads the names in the
@@ -25,6 +30,9 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A
     Args:
         path: A `.keras` file.
         compile: Whether to compile the model as it was compiled when it was saved.
+        custom_objects: Name -> class or function, for parts that nothing registers, as for `keras.saving.load_model`.
+        safe_mode: Whether to refuse functions written as `lambda`, whose loading runs code out of the file. Turn it off
+            only for files that you trust.
 
     Returns:
         The `keras.Model`.
@@ -44,10 +52,11 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> Any:  # noqa: A
     names = sorted(set(_registered_names(_read_config(Path(path)))))
     import keras
 
-    unknown = [name for name in names if keras.saving.get_registered_object(name) is None]
+    given = dict(custom_objects or {})
+    unknown = [name for name in names if keras.saving.get_registered_object(name, given) is None]
     _import_owners(unknown, Path(path))
     _insist_registered(unknown, Path(path))
-    return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    return keras.saving.load_model(path, compile=compile, custom_objects=given, safe_mode=safe_mode)
 
 
 def _read_config(path: Path) -> Any:

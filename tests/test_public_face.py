@@ -30,7 +30,7 @@ def test_the_stub_names_exactly_the_public_names_and_rooms():
 
 
 def test_an_unknown_attribute_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="focal_los"):
+    with pytest.raises(AttributeError, match=r"focal_los'\. Did you mean 'focal_loss'\?"):
         kplug.focal_los  # noqa: B018
 
 
@@ -38,6 +38,14 @@ def test_the_versions_agree():
     from importlib.metadata import version
 
     assert kplug.__version__ == version("kplug")
+
+
+def test_every_public_class_of_a_kind_is_a_component():
+    for kind, room in (("loss", kplug.losses), ("layer", kplug.layers), ("metric", kplug.metrics)):
+        # GeometricMean takes values alone, as Keras' Mean does, so a run cannot use it.
+        others = {"ELBOTerms", "GeometricMean"}
+        classes = {name for name in room.__all__ if isinstance(getattr(room, name), type)} - others
+        assert {one.target.rpartition(":")[2] for one in kplug.components(kind) if one.namespace == "kplug"} == classes
 
 
 def test_get_returns_what_the_attribute_is():

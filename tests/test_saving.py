@@ -165,6 +165,18 @@ def test_a_lambda_in_the_file_is_not_run(tmp_path):
     model.save(tmp_path / "lambda.keras")
     with pytest.raises(ValueError, match=r"[Ll]ambda|safe_mode"):
         kplug.load_model(tmp_path / "lambda.keras")
+    loaded = kplug.load_model(tmp_path / "lambda.keras", safe_mode=False)
+    assert float(loaded(np.ones((1, 3)))[0, 0]) == 2.0
+
+
+def test_parts_that_nothing_registers_can_be_given(tmp_path):
+    class Tripled(keras.layers.Layer):
+        def call(self, inputs):
+            return 3 * inputs
+
+    keras.Sequential([keras.Input((3,)), Tripled()]).save(tmp_path / "tripled.keras")
+    loaded = kplug.load_model(tmp_path / "tripled.keras", custom_objects={"Tripled": Tripled})
+    assert float(loaded(np.ones((1, 3)))[0, 0]) == 3.0
 
 
 def test_a_plugins_part_is_imported_and_loaded(install_plugin, tmp_path):

@@ -153,6 +153,8 @@ def triplet_hard_loss(
     """
     check_margin_and_distance(margin, distance)
     labels, embeddings = labelled_embeddings(y_true, y_pred, "triplet_hard_loss")
+    if embeddings.shape[0] == 0:
+        return embeddings[:, 0]
     distances = pairwise_distances(embeddings, distance)
     positive, negative = pairs(labels, distances.dtype)
     nearest = ops.min(distances, axis=1, keepdims=True)
@@ -189,8 +191,8 @@ class TripletHardLoss(FunctionLoss, function=triplet_hard_loss):
         name: str = "triplet_hard_loss",
         dtype: str | None = None,
     ) -> None:
-        check_margin_and_distance(margin, distance)
         super().__init__(reduction, name, dtype, margin=margin, distance=distance, soft_margin=soft_margin)
+        check_margin_and_distance(margin, distance)
 
 
 @keras.saving.register_keras_serializable(package="kplug")
@@ -283,5 +285,5 @@ class TripletAllLoss(FunctionLoss, function=triplet_all_loss):
         name: str = "triplet_all_loss",
         dtype: str | None = None,
     ) -> None:
-        check_margin_and_distance(margin, distance)
         super().__init__(reduction, name, dtype, margin=margin, distance=distance, nonzero_mean=nonzero_mean)
+        check_margin_and_distance(margin, distance)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import in_float32
+from kplug.losses.labelled import check_one_batch, in_float32, or_nan
 from kplug.losses.powers import times_power
 
 _LIN = "Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002"
@@ -167,7 +167,8 @@ def sparse_categorical_focal_loss(
     `categorical_focal_loss` on the one-hot labels; see there for when to use it.
 
     Args:
-        y_true: Class numbers from 0 to `num_classes - 1`, of `y_pred`'s shape without `axis`, or with length 1 there.
+        y_true: Class numbers from 0 to `num_classes - 1`, of `y_pred`'s shape without `axis`, or with length 1 there;
+            any other number costs NaN.
         y_pred: Predictions of shape `(batch_size, ..., num_classes)`: probabilities, or logits if `from_logits`.
         alpha: Weight of the classes, at least 0: one number, one per class, or `None` for 1.
         gamma: Focusing exponent, at least 0. At 0 this is weighted cross-entropy; the paper's best is 2.
@@ -200,8 +201,11 @@ def sparse_categorical_focal_loss(
             "sparse_categorical_focal_loss needs class numbers of the predictions' shape without the classes. "
             f"Received: y_true of shape {tuple(classes.shape)}, y_pred of shape {tuple(y_pred.shape)}"
         )
-    one_hot = ops.one_hot(classes, y_pred.shape[axis], axis=axis, dtype=y_pred.dtype)
-    return categorical_focal_loss(one_hot, y_pred, alpha, gamma, from_logits, label_smoothing, axis)
+    check_one_batch(classes, y_pred, "sparse_categorical_focal_loss")
+    count = y_pred.shape[axis]
+    one_hot = ops.one_hot(ops.clip(classes, 0, count - 1), count, axis=axis, dtype=y_pred.dtype)
+    values = categorical_focal_loss(one_hot, y_pred, alpha, gamma, from_logits, label_smoothing, axis)
+    return or_nan(values, (classes >= 0) & (classes < count))
 
 
 @component(tasks=_TASKS, references=[_LIN])

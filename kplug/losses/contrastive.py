@@ -11,7 +11,7 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.losses.distances import Distance, cosine_similarities, distances_between, unit_vectors
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import FAR, in_float32, labelled_embeddings, pairs, per_anchor
+from kplug.losses.labelled import FAR, check_one_batch, in_float32, labelled_embeddings, or_nan, pairs, per_anchor
 from kplug.losses.triplet import Margin, check_margin_and_distance
 
 _HADSELL = "Hadsell et al. (2006), Dimensionality Reduction by Learning an Invariant Mapping, CVPR"
@@ -45,7 +45,8 @@ def contrastive_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: D
     (`supervised_contrastive_loss`, `triplet_semihard_loss`) learns more from the same samples.
 
     Args:
-        y_true: 1 for a pair that is alike, 0 for one that is not, of shape `(batch_size,)` or `(batch_size, 1)`.
+        y_true: 1 for a pair that is alike, 0 for one that is not, of shape `(batch_size,)` or `(batch_size, 1)`;
+            anything outside 0 to 1 (a -1, say) costs NaN.
         y_pred: Pairs of embeddings, of shape `(batch_size, 2, dim)`; or their distances, of shape `(batch_size,)` or
             `(batch_size, 1)`.
         margin: From which distance on pairs that are not alike cost nothing; at least 0, in the distance's unit.
@@ -79,9 +80,11 @@ def contrastive_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: D
             "contrastive_loss needs pairs of embeddings of shape (batch_size, 2, dim), or distances of shape "
             f"(batch_size,). Received: y_pred of shape {tuple(given.shape)}"
         )
-    alike = ops.reshape(ops.cast(ops.convert_to_tensor(y_true), distances.dtype), (-1,))
+    alike = ops.cast(ops.convert_to_tensor(y_true), distances.dtype)
+    check_one_batch(alike, distances, "contrastive_loss")
+    alike = ops.reshape(alike, (-1,))
     apart = ops.square(ops.maximum(margin - distances, 0))
-    return alike * ops.square(distances) + (1 - alike) * apart
+    return or_nan(alike * ops.square(distances) + (1 - alike) * apart, (alike >= 0) & (alike <= 1))
 
 
 @component(tasks=["metric-learning"], references=[_HADSELL])

@@ -13,7 +13,7 @@ from kplug.catalog.facts import component
 from kplug.losses import tfp_distributions
 from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
-from kplug.losses.gaussian_kl import gaussian_kl_by_dimension
+from kplug.losses.gaussian_kl import check_pair, gaussian_kl_by_dimension
 from kplug.losses.labelled import in_float32
 from kplug.losses.likelihoods import Likelihood, log_likelihood, sum_per_sample
 
@@ -110,7 +110,9 @@ def elbo_loss(
     x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
     reconstruction_loss = -log_likelihood(x, reconstruction, likelihood, scale, log_scale)
     if posterior is None:
-        divergence = gaussian_kl_by_dimension(in_float32(mean), in_float32(log_var))
+        mean, log_var = in_float32(mean), in_float32(log_var)
+        check_pair(mean, log_var)
+        divergence = gaussian_kl_by_dimension(mean, log_var)
     else:
         divergence = in_float32(tfp_distributions.divergence(posterior, prior))
     kl_loss = _with_free_bits(divergence, free_bits)
@@ -127,7 +129,9 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
     and `log_var`, and `log_scale` if a Gaussian's scale is learned; the target is the data.
 
     It sees all outputs at once, so it is the model's only loss. The target is the data alone, or a dictionary that has
-    them as its `reconstruction`.
+    them as its `reconstruction`. Keras computes metrics only for targets of the outputs' structure: with
+    `metrics={"reconstruction": [...]}` give `{"reconstruction": x, "mean": zeros, "log_var": zeros}`, where the zeros,
+    of shape `(num_samples, 1)`, are read by nobody.
 
     Use it for an autoencoder built with the functional API. `kplug.VAE` needs no loss, and reports the two terms.
 
@@ -265,10 +269,13 @@ def iwae_loss(
     """
     _check_elbo(likelihood, 0.0, scale)
     reconstruction, z, mean, log_var = (in_float32(part) for part in (reconstruction, z, mean, log_var))
-    if len(z.shape) != 3 or len(mean.shape) != 2:
+    check_pair(mean, log_var)
+    sides = {*z.shape[1:2], *reconstruction.shape[1:2]} - {None}
+    if len(z.shape) != 3 or len(mean.shape) != 2 or len(sides) > 1:
         raise ValueError(
-            "iwae_loss needs draws of shape (batch_size, k, latent_dim) and means of shape (batch_size, latent_dim). "
-            f"Received: z of shape {tuple(z.shape)}, mean of shape {tuple(mean.shape)}"
+            "iwae_loss needs draws of shape (batch_size, k, latent_dim), a reconstruction for each, and means of shape "
+            f"(batch_size, latent_dim). Received: z of shape {tuple(z.shape)}, reconstruction of shape "
+            f"{tuple(reconstruction.shape)}, mean of shape {tuple(mean.shape)}"
         )
     x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
     draws = ops.shape(z)[1]

@@ -145,7 +145,6 @@ class FocalLoss(FunctionLoss, function=focal_loss):
         name: str = "focal_loss",
         dtype: str | None = None,
     ) -> None:
-        _check_parameters(alpha, gamma, label_smoothing)
         super().__init__(
             reduction,
             name,
@@ -156,6 +155,7 @@ class FocalLoss(FunctionLoss, function=focal_loss):
             label_smoothing=label_smoothing,
             axis=axis,
         )
+        _check_parameters(alpha, gamma, label_smoothing)
 
 
 def _check_parameters(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:

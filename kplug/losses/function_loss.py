@@ -49,6 +49,7 @@ class FunctionLoss(keras.losses.Loss):
 
     def __init__(self, reduction: Reduction, name: str, dtype: str | None, **parameters: Any) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+        _check_types(type(self).function, parameters)
         if self.check is not None:
             self.check(**parameters)
         self._parameter_names = tuple(parameters)
@@ -72,6 +73,25 @@ class FunctionLoss(keras.losses.Loss):
             for name, value in config.items()
         }
         return cls(**loaded)
+
+
+def _check_types(function: Callable[..., Any], parameters: dict[str, Any]) -> None:
+    """Refuse text and truth values for numbers, and the other way round, by the type of each parameter's default.
+
+    Raises:
+        ValueError: Naming the parameter and what it must be.
+    """
+    known = inspect.signature(function).parameters
+    for name, value in parameters.items():
+        default = known[name].default if name in known else None
+        if isinstance(default, bool):
+            if not isinstance(value, bool | np.bool_):
+                raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+        elif isinstance(default, int):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+                raise ValueError(f"`{name}` must be a whole number. Received: {name}={value!r}")
+        elif isinstance(default, float) and isinstance(value, str | bool | np.bool_):
+            raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
 
 
 def _saved(value: Any) -> Any:

@@ -25,6 +25,9 @@ def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: A
     Returns:
         The sum over the latent dimensions, in nats, of shape `(batch_size,)`; never negative but for rounding.
 
+    Raises:
+        ValueError: If `mean` and `log_var` are of two shapes.
+
     References:
         Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
 
@@ -34,7 +37,22 @@ def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: A
     1.0
     """
     mean, log_var = in_float32(mean), in_float32(log_var)
+    check_pair(mean, log_var)
     return sum_per_sample(gaussian_kl_by_dimension(mean, log_var, prior_mean, prior_log_var))
+
+
+def check_pair(mean: Any, log_var: Any) -> None:
+    """Refuse a mean and a log variance of two shapes.
+
+    Raises:
+        ValueError: If a side is known in both and differs.
+    """
+    shapes = tuple(mean.shape), tuple(log_var.shape)
+    if len(shapes[0]) != len(shapes[1]) or any(None not in sides and len(set(sides)) > 1 for sides in zip(*shapes)):  # noqa: B905 - just compared
+        raise ValueError(
+            "`mean` and `log_var` must be of one shape, (batch_size, ..., latent_dim). "
+            f"Received: mean of shape {shapes[0]}, log_var of shape {shapes[1]}"
+        )
 
 
 def gaussian_kl_by_dimension(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: Any = 0.0) -> Any:

@@ -29,7 +29,32 @@ def labelled_embeddings(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any]:
             f"{loss} needs integer labels of shape (batch_size,) and embeddings of shape (batch_size, dim). "
             f"Received: y_true of shape {tuple(labels.shape)}, y_pred of shape {tuple(embeddings.shape)}"
         )
+    check_one_batch(labels, embeddings, loss)
     return ops.reshape(labels, (-1,)), embeddings
+
+
+def check_one_batch(y_true: Any, y_pred: Any, loss: str) -> None:
+    """Refuse targets and predictions of different batch sizes, which would broadcast or fail deep inside.
+
+    Raises:
+        ValueError: If both sizes are known and differ.
+    """
+    targets, predictions = (tuple(part.shape) for part in (y_true, y_pred))
+    if None not in {*targets[:1], *predictions[:1]} and targets[:1] != predictions[:1]:
+        raise ValueError(
+            f"{loss} needs one target per prediction. "
+            f"Received: y_true of shape {targets}, y_pred of shape {predictions}"
+        )
+
+
+def or_nan(values: Any, meant: Any) -> Any:
+    """Put NaN in the place of values whose targets mean nothing, so that training on them shows at once.
+
+    Args:
+        values: Tensor of shape `(batch_size,)`.
+        meant: Truth values of that shape.
+    """
+    return ops.where(meant, values, float("nan"))
 
 
 def in_float32(values: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import FAR, in_float32
+from kplug.losses.labelled import FAR, check_one_batch, in_float32, or_nan
 
 _TOKEN_ID = Annotated[int, Field(ge=0)]
 
@@ -58,7 +58,7 @@ def length_penalty_loss(
     at decoding time use `length_penalty`.
 
     Args:
-        y_true: Token ids of shape `(batch_size, time)`.
+        y_true: Token ids of shape `(batch_size, time)`; a sequence with an id outside the vocabulary costs NaN.
         y_pred: Logits, or probabilities, of shape `(batch_size, time, vocabulary_size)`. Where an
             `Embedding(mask_zero=True)` masks them by position, compile the model with the class: it leaves that mask
             out, as the target says what counts. Keras applies it to a function's values, which are by sequence.
@@ -89,8 +89,9 @@ def length_penalty_loss(
             f"(batch_size, time, vocabulary_size). Received: y_true of shape {tuple(tokens.shape)}, y_pred of shape "
             f"{tuple(predictions.shape)}"
         )
+    check_one_batch(tokens, predictions, "length_penalty_loss")
     vocabulary_size = ops.shape(predictions)[-1]
-    target = ops.one_hot(tokens, vocabulary_size, dtype=predictions.dtype)
+    target = ops.one_hot(ops.clip(tokens, 0, vocabulary_size - 1), vocabulary_size, dtype=predictions.dtype)
     logits = predictions if from_logits else _log_of(predictions)
     normalised = ops.log_softmax(logits, axis=-1)
     log_probabilities = normalised if from_logits else logits
@@ -99,7 +100,9 @@ def length_penalty_loss(
     length = ops.sum(part_of_target, axis=1)
     token_costs = -ops.sum(target * ops.where(target > 0, log_probabilities, 0.0), axis=-1) * part_of_target
     cross_entropy = ops.sum(token_costs, axis=1) / ops.maximum(length, 1)
-    return cross_entropy + alpha * ops.square(length - _expected_length(normalised, padding_id, end_id))
+    values = cross_entropy + alpha * ops.square(length - _expected_length(normalised, padding_id, end_id))
+    known = (tokens >= 0) & (tokens < vocabulary_size) | (part_of_target == 0)
+    return or_nan(values, ops.all(known, axis=1))
 
 
 @component(tasks=["translation", "text-generation"])

@@ -28,8 +28,9 @@ def log_likelihood(
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
 
     Raises:
-        ValueError: If the likelihood is unknown.
+        ValueError: If the likelihood is unknown, or the outputs are of another shape than the data.
     """
+    _check_shapes(x, outputs, likelihood)
     if likelihood == "gaussian":
         return gaussian_log_likelihood(x, outputs, scale, log_scale)
     if likelihood not in _LIKELIHOODS:
@@ -118,6 +119,21 @@ def poisson_log_likelihood(x: Any, log_rates: Any) -> Any:
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
     """
     return sum_per_sample(x * log_rates - ops.exp(log_rates) - _log_factorial(x))
+
+
+def _check_shapes(x: Any, outputs: Any, likelihood: str) -> None:
+    expected, found = tuple(x.shape), tuple(outputs.shape)
+    categorical = likelihood == "categorical"
+    elements = found[:-1] if categorical else found
+    fits = len(elements) == len(expected) and all(
+        None in {mine, other} or mine == other for mine, other in zip(elements, expected, strict=True)
+    )
+    if not fits:
+        classes = ", with the classes on one more axis, the last" if categorical else ""
+        raise ValueError(
+            f"With likelihood={likelihood!r} the decoder must put out the shape of the data{classes}. "
+            f"Received: data of shape {expected}, decoder outputs of shape {found}"
+        )
 
 
 def sum_per_sample(values: Any) -> Any:

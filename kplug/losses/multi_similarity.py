@@ -82,6 +82,8 @@ def multi_similarity_loss(
     """
     check_multi_similarity(alpha, beta, threshold, epsilon)
     labels, embeddings = labelled_embeddings(y_true, y_pred, "multi_similarity_loss")
+    if embeddings.shape[0] == 0:
+        return embeddings[:, 0]
     similarities = cosine_similarities(embeddings)
     positive, negative = pairs(labels, similarities.dtype)
     if epsilon is not None:

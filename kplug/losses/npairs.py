@@ -9,7 +9,7 @@ from keras import ops
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import in_float32
+from kplug.losses.labelled import check_one_batch, in_float32
 
 _SOHN = "Sohn (2016), Improved Deep Metric Learning with Multi-class N-pair Loss Objective, NeurIPS"
 
@@ -50,7 +50,9 @@ def npairs_loss(y_true: Any, y_pred: Any) -> Any:
     [0.3133, 0.3133]
     """
     logits = _similarities(y_pred, "npairs_loss")
-    labels = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
+    labels = ops.convert_to_tensor(y_true)
+    check_one_batch(labels, logits, "npairs_loss")
+    labels = ops.reshape(labels, (-1,))
     shared = ops.cast(ops.equal(labels[:, None], labels[None, :]), logits.dtype)
     return _cross_entropy(shared, logits)
 
@@ -115,11 +117,12 @@ def npairs_multilabel_loss(y_true: Any, y_pred: Any) -> Any:
     """
     logits = _similarities(y_pred, "npairs_multilabel_loss")
     labels = ops.cast(ops.convert_to_tensor(y_true), logits.dtype)
-    if len(labels.shape) != 2:
+    if len(labels.shape) != 2 or labels.shape[1] == 1:
         raise ValueError(
             "npairs_multilabel_loss needs labels as zeros and ones, of shape (batch_size, num_classes). "
-            f"Received: y_true of shape {tuple(labels.shape)}"
+            f"Received: y_true of shape {tuple(labels.shape)}. For class numbers there is npairs_loss."
         )
+    check_one_batch(labels, logits, "npairs_multilabel_loss")
     return _cross_entropy(ops.matmul(labels, ops.transpose(labels)), logits)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import FAR, in_float32
+from kplug.losses.labelled import FAR, check_one_batch, in_float32, or_nan
 
 _KIM = "Kim et al. (2020), Proxy Anchor Loss for Deep Metric Learning, https://arxiv.org/abs/2003.13911"
 _DENG = "Deng et al. (2019), ArcFace, https://arxiv.org/abs/1801.07698"
@@ -49,7 +49,8 @@ def proxy_anchor_loss(
     particular make-up.
 
     Args:
-        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`.
+        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`; any other
+            number costs NaN.
         y_pred: Cosine similarities of samples and proxies, of shape `(batch_size, num_classes)`.
         margin: By how much similarities shall exceed 0, or fall below it; at least 0.
         alpha: Scale of the similarities, greater than 0.
@@ -81,7 +82,7 @@ def proxy_anchor_loss(
     shares = (
         own * (drawn / ops.maximum(samples, 1)) / with_samples + other * (pushed / ops.maximum(others, 1)) / proxies
     )
-    return ops.sum(shares, axis=1) * ops.cast(ops.shape(own)[0], own.dtype)
+    return or_nan(ops.sum(shares, axis=1) * ops.cast(ops.shape(own)[0], own.dtype), ops.any(own > 0, axis=1))
 
 
 @component(tasks=["metric-learning"], references=[_KIM])
@@ -139,7 +140,8 @@ def arcface_loss(y_true: Any, y_pred: Any, margin: Angle = 0.5, scale: Scale = 6
     centres. With a handful of classes plain cross-entropy does as well.
 
     Args:
-        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`.
+        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`; any other
+            number costs NaN.
         y_pred: Cosine similarities of samples and class centres, of shape `(batch_size, num_classes)`.
         margin: An angle in radians, from 0 to less than pi.
         scale: Scale of the logits, greater than 0.
@@ -168,7 +170,7 @@ def arcface_loss(y_true: Any, y_pred: Any, margin: Angle = 0.5, scale: Scale = 6
     beyond = ops.cast(cosine < math.cos(math.pi - margin), cosine.dtype)
     turned = (1 - beyond) * turned + beyond * (cosine - margin * math.sin(margin))
     logits = scale * (cosines + own * (turned - cosine))
-    return ops.logsumexp(logits, axis=1) - ops.sum(logits * own, axis=1)
+    return or_nan(ops.logsumexp(logits, axis=1) - ops.sum(logits * own, axis=1), ops.any(own > 0, axis=1))
 
 
 @component(tasks=["metric-learning"], references=[_DENG])
@@ -207,6 +209,7 @@ def _similarities_and_own(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any
             f"{loss} needs integer labels of shape (batch_size,) and similarities of shape (batch_size, num_classes). "
             f"Received: y_true of shape {tuple(labels.shape)}, y_pred of shape {tuple(similarities.shape)}"
         )
+    check_one_batch(labels, similarities, loss)
     labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
     classes = ops.arange(ops.shape(similarities)[1], dtype="int32")
     return similarities, ops.cast(ops.equal(labels, classes[None, :]), similarities.dtype)

@@ -18,6 +18,9 @@ SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer":
 """Field of the spec -> kind of the component it names."""
 
 _ALIASES = {"data": "dataset"}
+_SECTIONS_IN_WORDS = (
+    f"SECTION is {', '.join(SECTIONS)} (or data) or the name of a chosen metric; for example --set model.latent_dim=16."
+)
 _DEFAULT_OPTIMIZER = "adam"
 _BACKEND_EXTRAS = {"jax": "jax", "torch": "torch"}
 
@@ -52,12 +55,17 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         chosen["optimizer"] = resolve(name, "optimizer")
         descriptions.update(_working(describe_all([chosen["optimizer"]])))
     _check_fit(chosen, descriptions)
+    model, dataset = descriptions[chosen["model"]], descriptions[chosen["dataset"]]
+    for component in metrics:
+        _check_part(descriptions[component], model, _shared(model.tasks, dataset.tasks))
 
     parameters = {section: dict(getattr(spec, section).parameters) for section in chosen if getattr(spec, section)}
+    parameters |= {component.name: dict(one.parameters) for component, one in zip(metrics, spec.metrics, strict=True)}
+    owners = {**chosen, **{component.name: component for component in metrics}}
     for section, name, text in overrides:
-        if section not in chosen:
-            raise ParameterError(f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}.")
-        by_name = {parameter.name: parameter for parameter in descriptions[chosen[section]].parameters}
+        if section not in owners:
+            raise ParameterError(_nothing_to_set(section, name))
+        by_name = {parameter.name: parameter for parameter in descriptions[owners[section]].parameters}
         schema = by_name[name].schema if name in by_name else None
         parameters.setdefault(section, {})[name] = parse_value(text, schema)
 
@@ -77,16 +85,20 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         ComponentSpec(
             name=component.id,
             parameters=check_parameters(
-                f"metric {component.name}", component.name, descriptions[component].parameters, metric.parameters
+                f"metric {component.name}",
+                component.name,
+                descriptions[component].parameters,
+                parameters[component.name],
             ),
         )
-        for component, metric in zip(metrics, spec.metrics, strict=True)
+        for component in metrics
     ]
-    provided = _provided(descriptions[chosen["model"]], descriptions[chosen["dataset"]])
     for section, component in chosen.items():
-        _check_required(completed[section], descriptions[component], provided if section == "model" else ())
-    for component, metric in zip(metrics, completed_metrics, strict=True):
-        _check_required(metric, descriptions[component], ())
+        filled = _provided(descriptions[component], dataset) if section in {"model", "loss"} else ()
+        _check_required(completed[section], descriptions[component], section, filled)
+    for component, asked in zip(metrics, completed_metrics, strict=True):
+        described = descriptions[component]
+        _check_required(asked, described, component.name, _provided(described, dataset))
     return spec.model_copy(update={**completed, "metrics": completed_metrics})
 
 
@@ -94,12 +106,15 @@ def _split_setting(setting: str) -> tuple[str, str, str]:
     target, equals, text = setting.partition("=")
     section, dot, name = target.strip().partition(".")
     section = _ALIASES.get(section, section)
-    if not (equals and dot and name) or section not in SECTIONS:
-        raise ParameterError(
-            f"--set {setting}: expected SECTION.PARAMETER=VALUE, where SECTION is {', '.join(SECTIONS)} (or data); "
-            "for example --set model.latent_dim=16."
-        )
+    if not (equals and dot and name and section):
+        raise ParameterError(f"--set {setting}: expected SECTION.PARAMETER=VALUE, where {_SECTIONS_IN_WORDS}")
     return section, name, text
+
+
+def _nothing_to_set(section: str, name: str) -> str:
+    if section in SECTIONS:
+        return f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}."
+    return f"--set {section}.{name}: there is no such section: {_SECTIONS_IN_WORDS}"
 
 
 def _check_backend(backend: str) -> None:
@@ -142,10 +157,15 @@ def _check_loss(model: Description, loss: Description, tasks: set[str] | None) -
             f"model {model.component.name} computes its loss itself and takes no other: leave out "
             f"--loss {loss.component.name}."
         )
-    if tasks and loss.tasks and not tasks & set(loss.tasks):
+    _check_part(loss, model, tasks)
+
+
+def _check_part(part: Description, model: Description, tasks: set[str] | None) -> None:
+    """Refuse a loss or metric that is for none of the tasks that model and data set have in common."""
+    if tasks and part.tasks and not tasks & set(part.tasks):
         raise IncompatibleComponentsError(
-            f"loss {loss.component.name} is for {', '.join(loss.tasks)}; model {model.component.name} on this data "
-            f"set is for {', '.join(sorted(tasks))}."
+            f"{part.component.kind} {part.component.name} is for {', '.join(part.tasks)}; model "
+            f"{model.component.name} on this data set is for {', '.join(sorted(tasks))}."
         )
 
 
@@ -162,17 +182,16 @@ def _fitting_data_sets(tasks: Iterable[str]) -> str:
     return f" Data sets that fit: {', '.join(fitting)}." if fitting else ""
 
 
-def _provided(model: Description, dataset: Description) -> tuple[str, ...]:
-    """Return the model's parameters that the data set fills; one that states nothing may fill all it can."""
-    return dataset.provides or model.info_parameters
+def _provided(part: Description, dataset: Description) -> tuple[str, ...]:
+    """Return the component's parameters that the data set fills; one that states nothing may fill all it can."""
+    return dataset.provides or part.info_parameters
 
 
-def _check_required(spec: ComponentSpec, description: Description, provided: Iterable[str]) -> None:
+def _check_required(spec: ComponentSpec, description: Description, section: str, provided: Iterable[str]) -> None:
     known_values = {*spec.parameters, *provided}
     missing = [one.name for one in description.parameters if one.required and one.name not in known_values]
     if missing:
-        section = description.component.kind
         raise ParameterError(
-            f"{section} {description.component.name} needs {', '.join(missing)}: "
+            f"{description.component.kind} {description.component.name} needs {', '.join(missing)}: "
             + " ".join(f"--set {section}.{name}=…" for name in missing)
         )

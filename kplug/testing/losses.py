@@ -57,6 +57,9 @@ def check_loss(
         kplug.testing.check_loss(WaveletLoss(), rng.integers(0, 2, (8, 3)), rng.normal(size=(8, 3)))
     ```
     """
+    assert isinstance(loss, keras.losses.Loss), (
+        f"check_loss takes an instance of keras.losses.Loss; wrap a function in a class of it. Received: {loss!r}"
+    )
     y_pred = keras.tree.map_structure(lambda array: np.asarray(array, "float32"), y_pred)
     values = _values(loss, y_true, y_pred)
     _check_values(loss, values, len(np.asarray(y_true)))
@@ -146,7 +149,9 @@ def _check_half_precision(
 
 
 def _check_configuration(loss: keras.losses.Loss, y_true: Any, y_pred: Any, values: np.ndarray) -> None:
-    arguments = set(inspect.signature(type(loss).__init__).parameters) - {"self", "dtype", "args", "kwargs"}
+    variadic = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    parameters = inspect.signature(type(loss).__init__).parameters.values()
+    arguments = {one.name for one in parameters if one.kind not in variadic} - {"self", "dtype"}
     missing = arguments - set(loss.get_config())
     assert not missing, f"get_config of {type(loss).__name__} lacks {', '.join(sorted(missing))}"
     serialized = json.loads(json.dumps(keras.losses.serialize(loss)))

@@ -42,15 +42,16 @@ def assemble(spec: RunSpec) -> Assembly:
     dataset = _built("dataset", spec.dataset)
     if getattr(dataset, "train", None) is None:
         raise DataError(f"data set {spec.dataset.name} returned no training data: {type(dataset).__name__}")
-    model, facts = _model(spec.model, getattr(dataset, "info", {}))
+    info = getattr(dataset, "info", {})
+    model, facts = _model(spec.model, info)
     optimizer = spec.optimizer or ComponentSpec(name="adam")
     return Assembly(
         model,
         dataset,
         {
             "optimizer": _built("optimizer", optimizer),
-            "loss": _loss(spec.loss, facts),
-            "metrics": _metrics(spec.metrics, facts),
+            "loss": _loss(spec.loss, facts, info),
+            "metrics": _metrics(spec.metrics, facts, info),
         },
     )
 
@@ -81,13 +82,17 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
 
 def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, Facts]:
     factory = load(resolve(spec.name, "model"))
-    filled = {name: info[name] for name in inspect.signature(factory).parameters if name in info}
-    model = _called("model", spec, factory, {**filled, **spec.parameters})
+    model = _called("model", spec, factory, {**_filled(factory, info), **spec.parameters})
     if not isinstance(model, keras.Model):
         raise IncompatibleComponentsError(
             f"model {spec.name} returned {type(model).__name__}, which is not a keras.Model"
         )
     return model, facts_of(factory)
+
+
+def _filled(factory: Any, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that the data set's info record gives."""
+    return {name: info[name] for name in inspect.signature(factory).parameters if name in info}
 
 
 def _built(kind: str, spec: ComponentSpec) -> Any:
@@ -102,35 +107,36 @@ def _called(kind: str, spec: ComponentSpec, factory: Any, parameters: Mapping[st
         raise ParameterError(f"{kind} {spec.name} refuses its parameters ({given}): {error}") from error
 
 
-def _loss(spec: ComponentSpec | None, facts: Facts) -> Any:
+def _loss(spec: ComponentSpec | None, facts: Facts, info: Mapping[str, Any]) -> Any:
     if facts.own_loss:
         return None
-    return facts.loss and _by_name("loss", facts.loss) if spec is None else _loss_or_metric("loss", spec)
+    return facts.loss and _by_name("loss", facts.loss, info) if spec is None else _loss_or_metric("loss", spec, info)
 
 
-def _metrics(specs: list[ComponentSpec], facts: Facts) -> list[Any]:
-    chosen = [_loss_or_metric("metric", spec) for spec in specs]
-    return chosen + [_by_name("metric", name) for name in facts.metrics]
+def _metrics(specs: list[ComponentSpec], facts: Facts, info: Mapping[str, Any]) -> list[Any]:
+    chosen = [_loss_or_metric("metric", spec, info) for spec in specs]
+    return chosen + [_by_name("metric", name, info) for name in facts.metrics]
 
 
-def _loss_or_metric(kind: str, spec: ComponentSpec) -> Any:
+def _loss_or_metric(kind: str, spec: ComponentSpec, info: Mapping[str, Any]) -> Any:
     """Return an instance of a class, or a function of `(y_true, y_pred)` with its parameters set."""
     component = load(resolve(spec.name, kind))
+    parameters = {**_filled(component, info), **spec.parameters}
     if inspect.isclass(component):
-        return _called(kind, spec, component, spec.parameters)
-    if not spec.parameters:
+        return _called(kind, spec, component, parameters)
+    if not parameters:
         return component
 
     def with_parameters(y_true: Any, y_pred: Any) -> Any:
-        return component(y_true, y_pred, **spec.parameters)
+        return component(y_true, y_pred, **parameters)
 
     with_parameters.__name__ = component.__name__
     return with_parameters
 
 
-def _by_name(kind: str, name: str) -> Any:
+def _by_name(kind: str, name: str, info: Mapping[str, Any]) -> Any:
     """Return a default that a model names: a component, or else what Keras calls so."""
     try:
-        return _loss_or_metric(kind, ComponentSpec(name=name))
+        return _loss_or_metric(kind, ComponentSpec(name=name), info)
     except UnknownComponentError:
         return name

@@ -126,6 +126,10 @@ def test_a_class_documents_every_parameter(cls):
         (lambda: losses.ELBOLoss(beta=-1.0), "beta=-1.0"),
         (lambda: losses.ELBOLoss(free_bits=-1.0), "free_bits=-1.0"),
         (lambda: losses.ELBOLoss(scale=0.0), "scale=0.0"),
+        (lambda: losses.TripletHardLoss(margin="a"), "`margin` must be a number.*'a'"),
+        (lambda: losses.FocalLoss(gamma=True), "`gamma` must be a number.*True"),
+        (lambda: losses.FocalLoss(from_logits="yes"), "`from_logits` must be True or False.*'yes'"),
+        (lambda: losses.CategoricalFocalLoss(axis=0.5), "`axis` must be a whole number.*0.5"),
     ],
 )
 def test_a_wrong_parameter_is_named(make, named):
@@ -152,8 +156,69 @@ def test_a_wrong_parameter_is_named(make, named):
         ("length_penalty_loss", [[0, 1]], (1, 3), r"\(1, 3\)"),
         ("categorical_focal_loss", [1], (1, 3), "sparse_categorical_focal_loss"),
         ("sparse_categorical_focal_loss", [[0, 1]], (1, 3), r"\(1, 2\)"),
+        ("npairs_multilabel_loss", [[3], [1]], (2, 2, 3), r"\(2, 1\).*npairs_loss"),
     ],
 )
 def test_a_wrong_shape_is_named(function, y_true, shape, named):
     with pytest.raises(ValueError, match=named):
         getattr(kplug, function)(np.array(y_true), np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        ("triplet_semihard_loss", (6, 4)),
+        ("triplet_hard_loss", (6, 4)),
+        ("triplet_all_loss", (6, 4)),
+        ("contrastive_loss", (6, 2, 4)),
+        ("supervised_contrastive_loss", (6, 4)),
+        ("npairs_loss", (6, 2, 4)),
+        ("lifted_structure_loss", (6, 4)),
+        ("multi_similarity_loss", (6, 4)),
+        ("proxy_anchor_loss", (6, 4)),
+        ("arcface_loss", (6, 4)),
+        ("sparse_categorical_focal_loss", (6, 4)),
+    ],
+)
+def test_another_number_of_targets_than_predictions_is_refused(function, shape):
+    with pytest.raises(ValueError, match=rf"{function} needs one target per prediction.*\(1,\).*\(6,"):
+        getattr(kplug, function)(np.array([0]), np.ones(shape, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 2)), np.ones((2, 2))), r"\(2, 3\).*\(2, 1\)"),
+        ((np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 2)), np.ones((2, 1))), r"\(2, 2\).*\(2, 1\)"),
+    ],
+)
+def test_an_elbo_of_tensors_that_do_not_fit_is_refused(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        kplug.elbo_loss(*(part.astype("float32") for part in arguments))
+
+
+@pytest.mark.parametrize(
+    ("function", "y_true", "y_pred"),
+    [
+        ("sparse_categorical_focal_loss", [0, 3, -1], PROBABILITIES[:3, :3]),
+        ("arcface_loss", [0, 4, -1], COSINES[:3]),
+        ("proxy_anchor_loss", [0, 4, -1], COSINES[:3]),
+        ("contrastive_loss", [0, -1, 2], VIEWS[:3]),
+        ("length_penalty_loss", [[1, 2, 0], [1, 9, 0], [-1, 2, 0]], TOKEN_LOGITS[:, :3]),
+    ],
+)
+def test_a_target_that_means_nothing_costs_nan_and_not_less_than_nothing(function, y_true, y_pred):
+    values = keras.ops.convert_to_numpy(getattr(kplug, function)(np.array(y_true), y_pred.astype("float32")))
+    np.testing.assert_array_equal(np.isnan(values), [False, True, True])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *("triplet_semihard_loss", "triplet_hard_loss", "triplet_all_loss", "supervised_contrastive_loss"),
+        *("lifted_structure_loss", "multi_similarity_loss", "proxy_anchor_loss", "arcface_loss"),
+    ],
+)
+def test_an_empty_batch_has_no_values(function):
+    values = getattr(kplug, function)(np.zeros((0,), "int32"), np.zeros((0, 4), "float32"))
+    assert tuple(values.shape) == (0,)

@@ -161,3 +161,15 @@ def test_a_required_parameter_of_a_loss_is_asked_for(parts):
     with pytest.raises(ParameterError, match=r"loss levels_loss needs levels: --set loss\.levels="):
         complete(values)
     assert complete(values, ["loss.levels=3"]).loss.parameters == {"levels": 3}
+
+
+def test_a_metric_is_filled_from_the_data_and_set_by_its_name():
+    metrics = ["matthews_correlation", "expected_calibration_error"]
+    values = {"model": "augmented_cnn", "dataset": "digits", "metrics": metrics}
+    spec = complete(values, ["expected_calibration_error.num_bins=7"])
+    assert [one.parameters for one in spec.metrics] == [{}, {"num_bins": 7}]
+
+
+def test_a_metric_for_another_task_is_refused():
+    with pytest.raises(IncompatibleComponentsError, match="metric recall_at_k is for metric-learning"):
+        complete({"model": "augmented_cnn", "dataset": "digits", "metrics": ["recall_at_k"]})
