@@ -13,9 +13,9 @@ from kplug.catalog.facts import component
 from kplug.losses import tfp_distributions
 from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
-from kplug.losses.gaussian_kl import check_pair, gaussian_kl_by_dimension
+from kplug.losses.gaussian_kl import check_pair, gaussian_kl_by_dimension, sum_with_free_bits
 from kplug.losses.labelled import in_float32
-from kplug.losses.likelihoods import Likelihood, log_likelihood, sum_per_sample
+from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
 _IAF = "Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow, https://arxiv.org/abs/1606.04934"
@@ -115,7 +115,7 @@ def elbo_loss(
         divergence = gaussian_kl_by_dimension(mean, log_var)
     else:
         divergence = in_float32(tfp_distributions.divergence(posterior, prior))
-    kl_loss = _with_free_bits(divergence, free_bits)
+    kl_loss = sum_with_free_bits(divergence, free_bits)
     loss = reconstruction_loss + ops.cast(beta, kl_loss.dtype) * kl_loss
     return ELBOTerms(loss, reconstruction_loss, kl_loss) if return_terms else loss
 
@@ -278,46 +278,13 @@ def iwae_loss(
             f"{tuple(reconstruction.shape)}, mean of shape {tuple(mean.shape)}"
         )
     x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
-    draws = ops.shape(z)[1]
-    # The draws become samples of their own, so that each likelihood sums over one sample's elements.
-    flat = ops.reshape(reconstruction, (-1, *ops.shape(reconstruction)[2:]))
-    scale, log_scale = (_for_each_draw(part, x, reconstruction) for part in (scale, log_scale))
-    log_x = log_likelihood(_for_each_draw(x, x, reconstruction), flat, likelihood, scale, log_scale)
-    log_x = ops.reshape(log_x, (-1, draws))
+    log_x = log_likelihood_of_draws(x, reconstruction, likelihood, scale, log_scale)
     standardised = (z - mean[:, None]) * ops.exp(-log_var[:, None] / 2)
     # The constants of the two Gaussians cancel.
     log_prior = -0.5 * ops.sum(ops.square(z), axis=2)
     log_posterior = -0.5 * ops.sum(ops.square(standardised) + log_var[:, None], axis=2)
     log_weights = log_x + log_prior - log_posterior
-    return ops.log(ops.cast(draws, log_x.dtype)) - ops.logsumexp(log_weights, axis=1)
-
-
-def _for_each_draw(values: Any, x: Any, reconstruction: Any) -> Any:
-    """Repeat values that broadcast against the data for each draw, as samples: `(batch_size * k, ...)`.
-
-    Values that have an axis of draws already only lose it; numbers stay.
-    """
-    if values is None or isinstance(values, int | float):
-        return values
-    values = in_float32(values)
-    if len(values.shape) == len(x.shape) + 1:
-        return ops.reshape(values, (-1, *ops.shape(values)[2:]))
-    values = ops.broadcast_to(values, ops.shape(x))
-    repeated = ops.repeat(ops.expand_dims(values, 1), ops.shape(reconstruction)[1], axis=1)
-    return ops.reshape(repeated, (-1, *ops.shape(x)[1:]))
-
-
-def _with_free_bits(divergence: Any, free_bits: float) -> Any:
-    """Sum over the latent dimensions; a dimension whose batch mean lies below `free_bits` counts as that."""
-    if free_bits:
-        if len(divergence.shape) < 2:
-            raise ValueError(
-                "`free_bits` needs the divergence of each latent dimension: a posterior of independent dimensions, of "
-                f"batch shape (batch_size, latent_dim). Received one of divergences of shape {tuple(divergence.shape)}"
-            )
-        above = ops.cast(ops.mean(divergence, axis=0, keepdims=True) > free_bits, divergence.dtype)
-        divergence = above * divergence + (1 - above) * free_bits
-    return sum_per_sample(divergence)
+    return ops.log(ops.cast(ops.shape(z)[1], log_x.dtype)) - ops.logsumexp(log_weights, axis=1)
 
 
 def _check_elbo(likelihood: str, free_bits: float, scale: Any) -> None:

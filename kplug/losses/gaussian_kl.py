@@ -62,3 +62,20 @@ def gaussian_kl_by_dimension(mean: Any, log_var: Any, prior_mean: Any = 0.0, pri
     distance = ops.square(mean - prior_mean) * ops.exp(-prior_log_var)
     # expm1 keeps the digits of r - 1 - log r where q is close to p.
     return 0.5 * (ops.expm1(log_ratio) - log_ratio + distance)
+
+
+def sum_with_free_bits(divergence: Any, free_bits: float) -> Any:
+    """Sum over the latent dimensions; a dimension whose batch mean lies below `free_bits` counts as that.
+
+    Raises:
+        ValueError: If there are free bits, and the divergences are not by dimension.
+    """
+    if free_bits:
+        if len(divergence.shape) < 2:
+            raise ValueError(
+                "`free_bits` needs the divergence of each latent dimension: a posterior of independent dimensions, of "
+                f"batch shape (batch_size, latent_dim). Received one of divergences of shape {tuple(divergence.shape)}"
+            )
+        above = ops.cast(ops.mean(divergence, axis=0, keepdims=True) > free_bits, divergence.dtype)
+        divergence = above * divergence + (1 - above) * free_bits
+    return sum_per_sample(divergence)

@@ -39,6 +39,28 @@ def log_likelihood(
     return _LIKELIHOODS[likelihood](x, outputs)
 
 
+def log_likelihood_of_draws(
+    x: Any, outputs: Any, likelihood: Likelihood = "bernoulli", scale: Any = 1.0, log_scale: Any = None
+) -> Any:
+    """Return `log p(x | z)` for each of several draws of z.
+
+    Args:
+        x: Data of shape `(batch_size, ...)`.
+        outputs: What the decoder puts out for each draw, of shape `(batch_size, k, ...)`; see `log_likelihood`.
+        likelihood: One of its names.
+        scale: Standard deviation of the Gaussian: a number, or a tensor that broadcasts against `x` or has its draws.
+        log_scale: Instead of `scale`: its logarithm, such a tensor.
+
+    Returns:
+        Nats of shape `(batch_size, k)`.
+    """
+    # The draws become samples of their own, so that each likelihood sums over one sample's elements.
+    flat = ops.reshape(outputs, (-1, *ops.shape(outputs)[2:]))
+    scale, log_scale = (_for_each_draw(part, x, outputs) for part in (scale, log_scale))
+    values = log_likelihood(_for_each_draw(x, x, outputs), flat, likelihood, scale, log_scale)
+    return ops.reshape(values, (-1, ops.shape(outputs)[1]))
+
+
 def bernoulli_log_likelihood(x: Any, logits: Any) -> Any:
     """Return `log p(x)` of independent Bernoulli variables, given their logits.
 
@@ -119,6 +141,21 @@ def poisson_log_likelihood(x: Any, log_rates: Any) -> Any:
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
     """
     return sum_per_sample(x * log_rates - ops.exp(log_rates) - _log_factorial(x))
+
+
+def _for_each_draw(values: Any, x: Any, reconstruction: Any) -> Any:
+    """Repeat values that broadcast against the data for each draw, as samples: `(batch_size * k, ...)`.
+
+    Values that have an axis of draws already only lose it; numbers stay.
+    """
+    if values is None or isinstance(values, int | float):
+        return values
+    values = ops.convert_to_tensor(values)
+    if len(values.shape) == len(x.shape) + 1:
+        return ops.reshape(values, (-1, *ops.shape(values)[2:]))
+    values = ops.broadcast_to(values, ops.shape(x))
+    repeated = ops.repeat(ops.expand_dims(values, 1), ops.shape(reconstruction)[1], axis=1)
+    return ops.reshape(repeated, (-1, *ops.shape(x)[1:]))
 
 
 def _check_shapes(x: Any, outputs: Any, likelihood: str) -> None:

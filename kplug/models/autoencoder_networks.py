@@ -22,7 +22,12 @@ def is_image_shape(shape: Sequence[int]) -> bool:
 
 
 def convolutional_encoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+    shape: tuple[int, ...],
+    latent_dim: int,
+    filters: Sequence[int],
+    units: Sequence[int],
+    dtype: Any = None,
+    num_conditions: int = 0,
 ) -> keras.Model:
     """Build an encoder of images: one stride-2 convolution per entry of `filters`, then dense layers, then two heads.
 
@@ -32,20 +37,26 @@ def convolutional_encoder(
         filters: Filters of each convolution.
         units: Units of each dense layer after them.
         dtype: Dtype or dtype policy of the layers; Keras' global one by default.
+        num_conditions: Length of a vector that joins the features before the dense layers; 0 for none.
 
     Returns:
-        A model from images to `[mean, log_var]`, each of shape `(batch_size, latent_dim)`.
+        A model from images, or `[images, conditions]`, to `[mean, log_var]`, each of shape `(batch_size, latent_dim)`.
     """
     inputs = keras.Input(shape)
     hidden = inputs if len(shape) == 3 else layers.Reshape((*shape, 1), dtype=dtype)(inputs)
     for count in filters:
         hidden = layers.Conv2D(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN, dtype=dtype)(hidden)
     hidden = layers.Flatten(dtype=dtype)(hidden)
-    return _with_heads(inputs, hidden, latent_dim, units, dtype)
+    return _with_heads(inputs, hidden, latent_dim, units, dtype, num_conditions)
 
 
 def convolutional_decoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+    shape: tuple[int, ...],
+    latent_dim: int,
+    filters: Sequence[int],
+    units: Sequence[int],
+    dtype: Any = None,
+    categories: int | None = None,
 ) -> keras.Model:
     """Build the mirror image of `convolutional_encoder`, without the dense layers.
 
@@ -55,6 +66,7 @@ def convolutional_decoder(
         filters: The encoder's filters; they are used in reverse.
         units: Units of the encoder's dense layers; not used, so that both builders are called alike.
         dtype: Dtype or dtype policy of the layers; Keras' global one by default.
+        categories: How many values each element is to have, on a last axis of their own; `None` for one without it.
 
     Returns:
         A model from latent vectors to unbounded values of the images' shape.
@@ -70,17 +82,22 @@ def convolutional_decoder(
     hidden = layers.Reshape((low_height, low_width, first), dtype=dtype)(hidden)
     for count in reversed(filters):
         hidden = layers.Conv2DTranspose(count, _KERNEL, strides=_STRIDE, padding="same", **_HIDDEN, dtype=dtype)(hidden)
-    outputs = layers.Conv2DTranspose(channels, _KERNEL, padding="same", dtype=dtype)(hidden)
+    outputs = layers.Conv2DTranspose(channels * (categories or 1), _KERNEL, padding="same", dtype=dtype)(hidden)
     excess = (low_height * scale - height, low_width * scale - width)
     if any(excess):
         outputs = layers.Cropping2D(((0, excess[0]), (0, excess[1])), dtype=dtype)(outputs)
-    if len(shape) == 2:
-        outputs = layers.Reshape(shape, dtype=dtype)(outputs)
+    if len(shape) == 2 or categories is not None:
+        outputs = layers.Reshape(_with_categories(shape, categories), dtype=dtype)(outputs)
     return keras.Model(inputs, outputs, name="decoder")
 
 
 def dense_encoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+    shape: tuple[int, ...],
+    latent_dim: int,
+    filters: Sequence[int],
+    units: Sequence[int],
+    dtype: Any = None,
+    num_conditions: int = 0,
 ) -> keras.Model:
     """Build an encoder of dense layers for samples of any shape, which it flattens.
 
@@ -90,18 +107,25 @@ def dense_encoder(
         filters: Not used, so that both builders are called alike.
         units: Units of each hidden layer.
         dtype: Dtype or dtype policy of the layers; Keras' global one by default.
+        num_conditions: Length of a vector that joins the samples; 0 for none.
 
     Returns:
-        A model from samples to `[mean, log_var]`, each of shape `(batch_size, latent_dim)`.
+        A model from samples, or `[samples, conditions]`, to `[mean, log_var]`, each of shape
+        `(batch_size, latent_dim)`.
     """
     del filters
     inputs = keras.Input(shape)
     hidden = inputs if len(shape) == 1 else layers.Reshape((math.prod(shape),), dtype=dtype)(inputs)
-    return _with_heads(inputs, hidden, latent_dim, units, dtype)
+    return _with_heads(inputs, hidden, latent_dim, units, dtype, num_conditions)
 
 
 def dense_decoder(
-    shape: tuple[int, ...], latent_dim: int, filters: Sequence[int], units: Sequence[int], dtype: Any = None
+    shape: tuple[int, ...],
+    latent_dim: int,
+    filters: Sequence[int],
+    units: Sequence[int],
+    dtype: Any = None,
+    categories: int | None = None,
 ) -> keras.Model:
     """Build the mirror image of `dense_encoder`.
 
@@ -111,6 +135,7 @@ def dense_decoder(
         filters: Not used, so that both builders are called alike.
         units: The encoder's units; they are used in reverse.
         dtype: Dtype or dtype policy of the layers; Keras' global one by default.
+        categories: How many values each element is to have, on a last axis of their own; `None` for one without it.
 
     Returns:
         A model from latent vectors to unbounded values of the samples' shape.
@@ -120,15 +145,27 @@ def dense_decoder(
     hidden = inputs
     for count in reversed(units):
         hidden = layers.Dense(count, **_HIDDEN, dtype=dtype)(hidden)
-    outputs = layers.Dense(math.prod(shape), dtype=dtype)(hidden)
-    if len(shape) != 1:
-        outputs = layers.Reshape(shape, dtype=dtype)(outputs)
+    outputs = layers.Dense(math.prod(shape) * (categories or 1), dtype=dtype)(hidden)
+    if len(shape) != 1 or categories is not None:
+        outputs = layers.Reshape(_with_categories(shape, categories), dtype=dtype)(outputs)
     return keras.Model(inputs, outputs, name="decoder")
 
 
+def _with_categories(shape: tuple[int, ...], categories: int | None) -> tuple[int, ...]:
+    return shape if categories is None else (*shape, categories)
+
+
 def _with_heads(
-    inputs: keras.KerasTensor, hidden: keras.KerasTensor, latent_dim: int, units: Sequence[int], dtype: Any = None
+    inputs: keras.KerasTensor,
+    hidden: keras.KerasTensor,
+    latent_dim: int,
+    units: Sequence[int],
+    dtype: Any,
+    num_conditions: int,
 ) -> keras.Model:
+    if num_conditions:
+        conditions = keras.Input((num_conditions,))
+        inputs, hidden = [inputs, conditions], layers.Concatenate(dtype=dtype)([hidden, conditions])
     for count in units:
         hidden = layers.Dense(count, **_HIDDEN, dtype=dtype)(hidden)
     mean = layers.Dense(latent_dim, name="mean", dtype=dtype)(hidden)
