@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from kplug.errors import ParameterError
 
@@ -51,3 +52,63 @@ def _tfd() -> Any:
     raise ParameterError(
         f"TensorFlow Probability does not run on {keras.backend.backend()}: give `mean` and `log_var`."
     )
+
+
+def sample(distribution: Any, count: int, seed: int | None) -> Any:
+    """Return `count` draws of a `tfd` distribution, on axis 0."""
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return distribution.sample(count, seed=jax.random.key(seed))
+    # A pair of numbers is a seed without a state: it gives the same draws each time.
+    return distribution.sample(count, seed=keras.ops.convert_to_tensor([seed & 0x7FFFFFFF, 0], dtype="int32"))
+
+
+def to_config(distribution: Any) -> dict[str, Any]:
+    """Return a `tfd` distribution as JSON can hold it.
+
+    Raises:
+        ParameterError: If one of its parameters is no number, array, text or distribution.
+    """
+    parameters = {name: _saved(name, value) for name, value in distribution.parameters.items()}
+    return {"tfd": type(distribution).__name__, "parameters": parameters}
+
+
+def from_config(config: dict[str, Any]) -> Any:
+    """Return the `tfd` distribution that a configuration describes.
+
+    Raises:
+        ParameterError: If there is none of that name.
+    """
+    tfd = _tfd()
+    kind = getattr(tfd, config["tfd"], None)
+    if not (isinstance(kind, type) and issubclass(kind, tfd.Distribution)):
+        raise ParameterError(f"TensorFlow Probability has no distribution {config['tfd']!r}.")
+    return kind(**{name: _loaded(value) for name, value in config["parameters"].items()})
+
+
+def _saved(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "log_prob"):
+        return to_config(value)
+    if isinstance(value, list | tuple):
+        return [_saved(name, one) for one in value]
+    if hasattr(value, "as_numpy_dtype"):
+        return {"dtype": np.dtype(value.as_numpy_dtype).name}
+    array = keras.ops.convert_to_numpy(value) if hasattr(value, "shape") else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ParameterError(
+            f"A prior with the parameter {name!r} of type {type(value).__name__} cannot be saved: use numbers, arrays "
+            "and distributions."
+        )
+    return {"array": array.tolist(), "dtype": array.dtype.name}
+
+
+def _loaded(value: Any) -> Any:
+    if isinstance(value, dict) and "tfd" in value:
+        return from_config(value)
+    if isinstance(value, dict):
+        return np.dtype(value["dtype"]) if "array" not in value else np.asarray(value["array"], value["dtype"])
+    return value

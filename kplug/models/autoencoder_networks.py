@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
+_CONVOLUTIONAL_UNITS = (16,)
+_DENSE_UNITS = (400,)
 _STRIDE = 2
 _KERNEL = 3
 _HIDDEN = {"activation": "relu", "kernel_initializer": "he_normal"}
@@ -19,6 +21,30 @@ _HIDDEN = {"activation": "relu", "kernel_initializer": "he_normal"}
 def is_image_shape(shape: Sequence[int]) -> bool:
     """Say whether samples of this shape are taken for images: `(height, width)` or `(height, width, channels)`."""
     return len(shape) in {2, 3}
+
+
+def builders(
+    shape: tuple[int, ...], architecture: str, units: Sequence[int] | None
+) -> tuple[Callable[..., keras.Model], Callable[..., keras.Model], Sequence[int]]:
+    """Return what builds the encoder and the decoder for samples of this shape, and the units of the dense layers.
+
+    Args:
+        shape: Shape of one sample.
+        architecture: `"convolutional"`, `"dense"`, or `"auto"`: convolutional for images.
+        units: Units of the dense layers, or `None` for the default.
+
+    Raises:
+        ValueError: If convolutions are asked for, and the samples are no images.
+    """
+    image = is_image_shape(shape)
+    if architecture == "convolutional" and not image:
+        raise ValueError(
+            "`architecture='convolutional'` needs samples of shape (height, width) or (height, width, channels). "
+            f"Received samples of shape {shape}"
+        )
+    if image and architecture != "dense":
+        return convolutional_encoder, convolutional_decoder, _CONVOLUTIONAL_UNITS if units is None else units
+    return dense_encoder, dense_decoder, _DENSE_UNITS if units is None else units
 
 
 def convolutional_encoder(

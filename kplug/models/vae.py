@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,30 +14,40 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.layers.sampling import Sampling
-from kplug.losses.gaussian_kl import gaussian_kl
-from kplug.losses.likelihoods import bernoulli_log_likelihood, gaussian_log_likelihood
+from kplug.losses import tfp_distributions
+from kplug.losses.annealing import kl_annealing
+from kplug.losses.gaussian_kl import gaussian_kl_by_dimension, sum_with_free_bits
+from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
 from kplug.models import autoencoder_networks as networks
+from kplug.models import own_networks, priors
+from kplug.models import vae_checks as checks
+from kplug.models.latent_space import LatentSpace
 
 PositiveInt = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
-_CONVOLUTIONAL_UNITS = (16,)
-_DENSE_UNITS = (400,)
+_KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
+_SOHN = (
+    "Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS"
+)
+_TOMCZAK = "Tomczak & Welling (2018), VAE with a VampPrior, https://arxiv.org/abs/1705.07120"
+_BURDA = "Burda et al. (2015), Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519"
 
 
 @component(
     tasks=["image-generation", "density-estimation"],
     own_loss=True,
     optimizer="adam",
-    references=["Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"],
+    references=[_KINGMA, _SOHN, _TOMCZAK, _BURDA],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class VAE(keras.Model):
+class VAE(LatentSpace, keras.Model):
     """Variational autoencoder: learns a small latent space from which data like the given can be drawn.
 
     It maximises the evidence lower bound of Kingma & Welling (2013, equation 10),
 
     ```
-    ELBO = E_q(z|x) [log p(x|z)] - beta * KL(q(z|x) || N(0, I))
+    ELBO = E_q(z|x) [log p(x|z)] - beta * KL(q(z|x) || p(z))
     ```
 
     summed over the elements of a sample and over the latent dimensions, averaged over the batch. The loss is -ELBO in
@@ -45,8 +55,13 @@ class VAE(keras.Model):
     dimensions instead, which silently rescales `beta`.)
 
     The model builds itself from the shape of the data when it first sees them: convolutional for images, dense for
-    everything else. Targets given to `fit` are ignored, so `fit(x)` and `fit(x, x)` are the same. It brings its own
-    loss: `compile` takes an optimizer and no loss.
+    everything else. Targets given to `fit` are ignored, so `fit(x)` and `fit(x, x)` are the same, but for a conditional
+    model, which learns p(x | class) (Sohn et al. 2015) and needs the classes: `fit(x, y)`. It brings its own loss:
+    `compile` takes an optimizer and no loss.
+
+    Trained, it encodes, decodes, reconstructs and generates; walks from one sample to another (`interpolate`) and
+    along an attribute (`attribute_vector`, `shift`); says whether it only copies (`nearest_training_example`); and
+    estimates the likelihood of data (`evaluate_nll`).
 
     Args:
         latent_dim: Number of latent dimensions.
@@ -54,22 +69,41 @@ class VAE(keras.Model):
             `(height, width)` or `(height, width, channels)`.
         filters: Filters of the stride-2 convolutions of the encoder; the decoder mirrors them.
         units: Units of the dense hidden layers; by default `(16,)` after the convolutions, `(400,)` without.
-        likelihood: `"bernoulli"` for data between 0 and 1; `"gaussian"` for any real data, with `scale`.
-        scale: Standard deviation of the Gaussian likelihood, in the data's unit.
+        likelihood: `"bernoulli"` for data between 0 and 1; `"gaussian"` for any real data, with `scale`;
+            `"categorical"` for whole numbers below `categories`; `"poisson"` for counts; `"multinomial"` for counts
+            that share out a total over the last axis.
+        scale: Standard deviation of the Gaussian likelihood, in the data's unit; `"learned"` trains one for all
+            elements (Rybkin et al. 2021), which finds the balance of the two terms by itself.
+        categories: Number of values of an element, for the categorical likelihood.
         beta: Weight of the KL term; 1 is the bound itself (beta-VAE: Higgins et al. 2017).
+        annealing_steps: Training steps over which the weight rises from 0 to `beta`; 0 for no annealing.
+        annealing_cycles: How often it rises within them; with more than one, over the first half of each cycle
+            (Fu et al. 2019).
+        free_bits: Nats per latent dimension that cost nothing (Kingma et al. 2016), for the standard normal prior.
+        conditional: Whether encoder and decoder are told the class of each sample, which `fit` then takes as `y`.
+        num_classes: Number of classes; by default as many as `fit` sees in `y`.
+        prior: `"standard_normal"`; `"gaussian_mixture"` or `"vamp"` (the posteriors of made-up samples, Tomczak &
+            Welling 2018), which are trained; or a `tfd` distribution over latent vectors. For all but the first the KL
+            term is estimated by the draw that is decoded.
+        prior_components: Number of Gaussians in a trained prior.
+        importance_samples: Draws per sample; with more than one the loss is the tighter importance-weighted bound
+            (Burda et al. 2015), in training and in `evaluate`.
         encoder: A model of your own from samples to `[mean, log_var]`, or to features on which the VAE then puts
-            the two heads.
-        decoder: A model of your own from latent vectors of shape `(batch_size, latent_dim)` to logits (Bernoulli)
-            or means (Gaussian) of the samples' shape.
+            the two heads (with the class beside the features, if it is conditional).
+        decoder: A model of your own from latent vectors of shape `(batch_size, latent_dim)` (of a conditional model:
+            with the one-hot class behind, `latent_dim + num_classes`) to what the likelihood takes for samples of that
+            shape: logits (Bernoulli, multinomial, and categorical on one more axis), means, or log rates.
         seed: Whole number that makes the latent draws repeat, or `None`.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
 
     Call arguments:
-        inputs: Data of shape `(batch_size, ...)`.
+        inputs: Data of shape `(batch_size, ...)`; or a pair of them and class numbers of shape `(batch_size,)`. A
+            conditional model that is given the data alone takes them for samples of no class.
 
     Returns:
-        When called: a dictionary with `reconstruction` (logits or means, of the data's shape), `mean` and `log_var`
-        (each of shape `(batch_size, latent_dim)`).
+        When called: a dictionary with `reconstruction` (logits, means or log rates, of the data's shape), `mean` and
+        `log_var` (each of shape `(batch_size, latent_dim)`), and the draw `z`. With several importance samples
+        `reconstruction` and `z` have them as axis 1.
 
     Raises:
         ValueError: If a parameter is out of range, data do not suit the likelihood, a loss is given to `compile`, or
@@ -78,6 +112,11 @@ class VAE(keras.Model):
     References:
         Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
         Higgins et al. (2017), beta-VAE, https://openreview.net/forum?id=Sy2fzU9gl
+        Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS
+        Burda et al. (2015), Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519
+        Tomczak & Welling (2018), VAE with a VampPrior, https://arxiv.org/abs/1705.07120
+        Rybkin et al. (2021), Simple and Effective VAE Training with Calibrated Decoders,
+        https://arxiv.org/abs/2006.13202
 
     Example:
 
@@ -96,29 +135,40 @@ class VAE(keras.Model):
         architecture: Literal["auto", "convolutional", "dense"] = "auto",
         filters: Sequence[PositiveInt] = (32, 64),
         units: Sequence[PositiveInt] | None = None,
-        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
-        scale: Annotated[float, Field(gt=0)] = 1.0,
-        beta: Annotated[float, Field(ge=0)] = 1.0,
+        likelihood: Likelihood = "bernoulli",
+        scale: Annotated[float, Field(gt=0)] | Literal["learned"] = 1.0,
+        categories: Annotated[int, Field(ge=2)] | None = None,
+        beta: NotNegative = 1.0,
+        annealing_steps: Annotated[int, Field(ge=0)] = 0,
+        annealing_cycles: PositiveInt = 1,
+        free_bits: NotNegative = 0.0,
+        conditional: bool = False,
+        num_classes: PositiveInt | None = None,
+        prior: Literal["standard_normal", "gaussian_mixture", "vamp"] | keras.layers.Layer = "standard_normal",
+        prior_components: PositiveInt = 32,
+        importance_samples: PositiveInt = 1,
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_choice("architecture", architecture, ("auto", "convolutional", "dense"))
-        _check_choice("likelihood", likelihood, ("bernoulli", "gaussian"))
-        _check(_is_count(latent_dim), "`latent_dim` must be a whole number, at least 1", latent_dim=latent_dim)
-        _check_layer_sizes("filters", filters)
-        _check_layer_sizes("units", () if units is None else units)
-        _check(isinstance(scale, Real) and scale > 0, "`scale` must be a number greater than 0", scale=scale)
-        _check(isinstance(beta, Real) and beta >= 0, "`beta` must be a number, at least 0", beta=beta)
-        self.latent_dim = int(latent_dim)
+        self.latent_dim: int = latent_dim
         self.architecture = architecture
-        self.filters = tuple(filters)
-        self.units = None if units is None else tuple(units)
+        self.filters = filters
+        self.units = units
         self.likelihood = likelihood
         self.scale = scale
+        self.categories = categories
         self.beta = beta
+        self.annealing_steps = annealing_steps
+        self.annealing_cycles = annealing_cycles
+        self.free_bits = free_bits
+        self.conditional = conditional
+        self.num_classes = num_classes
+        self.prior = prior
+        self.prior_components = prior_components
+        self.importance_samples = importance_samples
         self.encoder: Any = encoder
         self.decoder: Any = decoder
         self.seed = seed
@@ -126,212 +176,248 @@ class VAE(keras.Model):
         self._own_decoder = decoder is not None
         self.mean_head: Any = None
         self.log_var_head: Any = None
-        self.sampling = Sampling(seed=seed, dtype=self.dtype_policy, name="sampling")
+        self.latent_prior: Any = None
+        self.log_scale: Any = None
+        self.step: Any = None
+        checks.check_settings(self)
+        self.latent_dim = int(latent_dim)
+        self.filters = tuple(filters)
+        self.units = None if units is None else tuple(units)
+        draws = None if importance_samples == 1 else importance_samples
+        self.sampling = Sampling(draws, seed=seed, dtype=self.dtype_policy, name="sampling")
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_tracker = keras.metrics.Mean(name="kl_loss")
 
     def build(self, input_shape: Any) -> None:
+        if input_shape and isinstance(input_shape[0], (list, tuple)):
+            input_shape = input_shape[0]
         shape = tuple(input_shape[1:])
         if not shape or None in shape:
             raise ValueError(f"VAE needs samples of one known shape, at least 1-D. Received: input_shape={input_shape}")
-        build_encoder, build_decoder, units = self._builders(shape)
+        if self.conditional and self.num_classes is None:
+            raise ValueError(
+                "With `conditional=True` the VAE must know how many classes there are: set num_classes, or fit it on "
+                "arrays, `fit(x, y)`."
+            )
+        build_encoder, build_decoder, units = networks.builders(shape, self.architecture, self.units)
+        width = self._num_conditions
         if self.encoder is None:
-            self.encoder = build_encoder(shape, self.latent_dim, self.filters, units, self.dtype_policy)
-        else:
-            self._adopt_encoder(shape)
+            self.encoder = build_encoder(shape, self.latent_dim, self.filters, units, self.dtype_policy, width)
+        elif (features := own_networks.features_of(self.encoder, shape, self.latent_dim)) is not None:
+            self.mean_head, self.log_var_head = (
+                keras.layers.Dense(self.latent_dim, name=name, dtype=self.dtype_policy) for name in ("mean", "log_var")
+            )
+            for head in (self.mean_head, self.log_var_head):
+                head.build((None, features + width))
+        categories = self.categories if self.likelihood == "categorical" else None
         if self.decoder is None:
-            self.decoder = build_decoder(shape, self.latent_dim, self.filters, units, self.dtype_policy)
+            inputs = self.latent_dim + width
+            self.decoder = build_decoder(shape, inputs, self.filters, units, self.dtype_policy, categories)
         else:
-            self._adopt_decoder(shape)
+            own_networks.check_decoder(self.decoder, shape, self.latent_dim + width, self.likelihood, categories)
+        self.latent_prior = self._built_prior(shape)
+        if self.scale == "learned":
+            self.log_scale = self.add_weight(shape=(), initializer="zeros", autocast=False, name="log_scale")
+        if self.annealing_steps:
+            self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
+        self._shape = shape
         self.built = True
 
-    def _builders(self, shape: tuple[int, ...]) -> tuple[Callable, Callable, tuple[int, ...]]:
-        image = networks.is_image_shape(shape)
-        if self.architecture == "convolutional" and not image:
-            raise ValueError(
-                "`architecture='convolutional'` needs samples of shape (height, width) or (height, width, channels). "
-                f"Received samples of shape {shape}"
-            )
-        if image and self.architecture != "dense":
-            units = _CONVOLUTIONAL_UNITS if self.units is None else self.units
-            return networks.convolutional_encoder, networks.convolutional_decoder, units
-        return networks.dense_encoder, networks.dense_decoder, _DENSE_UNITS if self.units is None else self.units
+    @property
+    def _num_conditions(self) -> int:
+        return int(self.num_classes or 0) if self.conditional else 0
 
-    def _adopt_encoder(self, shape: tuple[int, ...]) -> None:
-        outputs = self.encoder(keras.Input(shape))
-        if isinstance(outputs, (list, tuple)):
-            shapes = [tuple(output.shape[1:]) for output in outputs]
-            if shapes != [(self.latent_dim,)] * 2:
-                raise ValueError(
-                    f"The encoder must put out [mean, log_var], each of shape (batch_size, {self.latent_dim}), "
-                    f"or one feature tensor. Received outputs of shape {shapes}"
-                )
-            return
-        if not hasattr(outputs, "shape"):
-            raise ValueError(f"The encoder must put out a tensor or a pair of tensors. Received: {type(outputs)}")
-        if len(outputs.shape) != 2:
-            raise ValueError(
-                "The encoder must put out features that are vectors, of shape (batch_size, features). "
-                f"Received outputs of shape {tuple(outputs.shape[1:])} per sample: end the encoder with Flatten, say."
-            )
-        self.mean_head = keras.layers.Dense(self.latent_dim, name="mean", dtype=self.dtype_policy)
-        self.log_var_head = keras.layers.Dense(self.latent_dim, name="log_var", dtype=self.dtype_policy)
-        self.mean_head.build(outputs.shape)
-        self.log_var_head.build(outputs.shape)
-
-    def _adopt_decoder(self, shape: tuple[int, ...]) -> None:
-        outputs = self.decoder(keras.Input((self.latent_dim,)))
-        if tuple(outputs.shape[1:]) != shape:
-            raise ValueError(
-                f"The decoder must put out samples of shape {shape}, as the data have. "
-                f"Received outputs of shape {tuple(outputs.shape[1:])}"
-            )
-        last: Any = next(reversed(getattr(self.decoder, "layers", ())), None)
-        if self.likelihood == "bernoulli" and getattr(last, "activation", None) is keras.activations.sigmoid:
-            raise ValueError(
-                "With `likelihood='bernoulli'` the decoder must put out logits, "
-                f"but its last layer {last.name!r} applies a sigmoid. Leave that activation out."
-            )
+    def _built_prior(self, shape: tuple[int, ...]) -> Any:
+        if self.prior == "standard_normal":
+            return priors.StandardNormal(self.latent_dim)
+        if self.prior == "gaussian_mixture":
+            return priors.GaussianMixture(self.latent_dim, self.prior_components, self.seed)
+        if self.prior == "vamp":
+            return priors.VampPrior(shape, self.prior_components, self._posterior, self.seed)
+        return priors.DistributionPrior(self.prior, self.latent_dim)
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
-        mean, log_var = self._posterior(inputs, training)
-        reconstruction = self.decoder(self.sampling([mean, log_var]), training=training)
-        return {"reconstruction": reconstruction, "mean": mean, "log_var": log_var}
+        x, labels = self._split(inputs)
+        conditions = self._conditions(labels, ops.shape(x)[0])
+        mean, log_var = self._posterior(x, conditions, training)
+        z = self.sampling([mean, log_var])
+        reconstruction = self._decoded(z, conditions, training)
+        return {"reconstruction": reconstruction, "mean": mean, "log_var": log_var, "z": z}
 
-    def _posterior(self, inputs: Any, training: bool | None = None) -> tuple[Any, Any]:
-        outputs = self.encoder(inputs, training=training)
+    def _split(self, inputs: Any) -> tuple[Any, Any]:
+        if not isinstance(inputs, (list, tuple)):
+            return inputs, None
+        if not self.conditional or len(inputs) != 2:
+            raise ValueError(
+                "VAE takes data, or with `conditional=True` a pair of data and class numbers. "
+                f"Received: {len(inputs)} inputs, conditional={self.conditional}"
+            )
+        return inputs[0], inputs[1]
+
+    def _conditions(self, labels: Any, batch_size: Any) -> Any:
+        """Return one-hot classes of shape `(batch_size, num_classes)`: zeros without labels, `None` if not told any."""
+        if not self.conditional:
+            return None
+        if labels is None:
+            return ops.zeros((batch_size, self._num_conditions), dtype=self.compute_dtype)
+        if len(labels.shape) == 2 and labels.shape[1] == self.num_classes != 1:
+            return ops.cast(labels, self.compute_dtype)
+        return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), self.num_classes, dtype=self.compute_dtype)
+
+    def _posterior(self, inputs: Any, conditions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
+        if self.conditional and conditions is None:
+            conditions = self._conditions(None, ops.shape(inputs)[0])
+        takes_classes = self.conditional and not self._own_encoder
+        outputs = self.encoder([inputs, conditions] if takes_classes else inputs, training=training)
         if self.mean_head is None:
             return tuple(outputs)
-        return self.mean_head(outputs), self.log_var_head(outputs)
+        features = ops.concatenate([outputs, ops.cast(conditions, outputs.dtype)], -1) if self.conditional else outputs
+        return self.mean_head(features), self.log_var_head(features)
+
+    def _decoded(self, z: Any, conditions: Any = None, training: bool | None = None) -> Any:
+        """Decode latent vectors of shape `(batch_size, latent_dim)`, or several of each sample as axis 1."""
+        shape = ops.shape(z)
+        if self.conditional:
+            conditions = self._conditions(None, shape[0]) if conditions is None else conditions
+            if len(shape) == 3:
+                conditions = ops.repeat(conditions[:, None], shape[1], axis=1)
+            z = ops.concatenate([z, ops.cast(conditions, z.dtype)], axis=-1)
+        if len(shape) == 2:
+            return self.decoder(z, training=training)
+        decoded = self.decoder(ops.reshape(z, (-1, z.shape[-1])), training=training)
+        return ops.reshape(decoded, (-1, shape[1], *decoded.shape[1:]))
+
+    def train_step(self, *arguments: Any) -> Any:
+        return super().train_step(*arguments[:-1], self._with_classes(arguments[-1]))
+
+    def test_step(self, *arguments: Any) -> Any:
+        return super().test_step(*arguments[:-1], self._with_classes(arguments[-1]))
+
+    def _with_classes(self, data: Any) -> Any:
+        """Put a conditional model's targets beside the data, where `call` sees them."""
+        if not self.conditional:
+            return data
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, (list, tuple)):
+            return data
+        if y is None:
+            raise ValueError("With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`.")
+        return (x, y), y, sample_weight
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        del y, training
+        del y
         if getattr(self, "loss", None) is not None:
             raise ValueError(f"VAE computes its own loss. Compile it without one. Received: loss={self.loss}")
-        precise = keras.backend.result_type(y_pred["mean"].dtype, "float32")
-        x = ops.cast(x, precise)
-        reconstruction, mean, log_var = (
-            ops.cast(y_pred[name], precise) for name in ("reconstruction", "mean", "log_var")
-        )
-        if self.likelihood == "bernoulli":
-            reconstruction_loss = -bernoulli_log_likelihood(x, reconstruction)
+        outputs = {name: _precise(part) for name, part in y_pred.items()}
+        precise = outputs["mean"].dtype
+        x = ops.cast(self._split(x)[0], precise)
+        weight = self._kl_weight(training)
+        if self.importance_samples > 1:
+            log_x, divergence = self._log_terms(x, outputs)
+            log_weights = log_x - weight * divergence
+            negative_bound = math.log(self.importance_samples) - ops.logsumexp(log_weights, axis=1)
+            reconstruction_loss, kl_loss = -ops.mean(log_x, axis=1), ops.mean(divergence, axis=1)
         else:
-            reconstruction_loss = -gaussian_log_likelihood(x, reconstruction, self.scale)
-        kl_loss = gaussian_kl(mean, log_var)
+            reconstruction_loss = -log_likelihood(x, outputs["reconstruction"], self.likelihood, *self._scales)
+            kl_loss = self._divergence(outputs)
+            negative_bound = reconstruction_loss + weight * kl_loss
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, precise), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
         self.kl_tracker.update_state(kl_loss, sample_weight=sample_weight)
-        negative_elbo = reconstruction_loss + self.beta * kl_loss
         if sample_weight is not None:
-            negative_elbo = negative_elbo * sample_weight
-        return ops.mean(negative_elbo) + sum(ops.cast(ops.sum(extra), precise) for extra in self.losses)
+            negative_bound = negative_bound * sample_weight
+        return ops.mean(negative_bound) + sum(ops.cast(ops.sum(extra), precise) for extra in self.losses)
+
+    @property
+    def _scales(self) -> tuple[Any, Any]:
+        """The Gaussian's scale, and its logarithm where it is learned."""
+        return (self.scale, None) if self.log_scale is None else (1.0, ops.convert_to_tensor(self.log_scale))
+
+    def _divergence(self, outputs: dict[str, Any]) -> Any:
+        """Return the KL term of each sample: exact for the standard normal prior, else estimated by the draw."""
+        mean, log_var, z = outputs["mean"], outputs["log_var"], outputs["z"]
+        if self.prior == "standard_normal":
+            return sum_with_free_bits(gaussian_kl_by_dimension(mean, log_var), self.free_bits)
+        return priors.gaussian_log_prob(z, mean, log_var) - self.latent_prior.log_prob(z)
+
+    def _log_terms(self, x: Any, outputs: dict[str, Any]) -> tuple[Any, Any]:
+        """Return `log p(x|z)` and `log q(z|x) - log p(z)` of each draw, both of shape `(batch_size, draws)`."""
+        outputs = {name: _precise(part) for name, part in outputs.items()}
+        x, z = ops.cast(x, outputs["mean"].dtype), outputs["z"]
+        log_x = log_likelihood_of_draws(x, outputs["reconstruction"], self.likelihood, *self._scales)
+        log_posterior = priors.gaussian_log_prob(z, outputs["mean"][:, None], outputs["log_var"][:, None])
+        return log_x, log_posterior - self.latent_prior.log_prob(z)
+
+    def _kl_weight(self, training: bool) -> Any:
+        if not training or self.step is None:
+            return self.beta
+        weight = self.beta * kl_annealing(self.step, self.annealing_steps, self.annealing_cycles)
+        self.step.assign(self.step + 1)
+        return weight
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train the model as `keras.Model.fit` does; targets are ignored.
+        """Train the model as `keras.Model.fit` does; targets are ignored, but for a conditional model's classes.
 
         Raises:
-            ValueError: If `x` is an array with values that the likelihood cannot have.
+            ValueError: If `x` is an array with values that the likelihood cannot have, or a class is none.
         """
-        self.check_data(x)
+        if isinstance(x, np.ndarray):
+            self.check_data(x, y)
+            self.adapt(x)
         return super().fit(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Return the losses as `keras.Model.evaluate` does; targets are ignored."""
+        """Return the losses as `keras.Model.evaluate` does; targets are ignored, but for the classes of a condition."""
         return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
 
-    def check_data(self, x: Any) -> None:
-        """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
+    def check_data(self, x: Any, y: Any = None) -> None:
+        """Refuse data that the likelihood cannot have, and labels that are no classes; only NumPy arrays are looked at.
+
+        A conditional model that was not told the number of classes learns it here.
 
         Raises:
-            ValueError: If the array holds NaN, or values outside 0 to 1 with the Bernoulli likelihood.
+            ValueError: If the data hold NaN, infinity, or values that the likelihood cannot have; or if the model is
+                conditional, and a label is no class.
         """
-        if not isinstance(x, np.ndarray) or x.size == 0:
+        checks.check_values(x, self.likelihood, self.categories)
+        if not self.conditional:
             return
-        low, high = x.min(), x.max()
-        if np.isnan(low) or np.isnan(high):
-            raise ValueError("The data contain NaN. Remove or fill those values first.")
-        if self.likelihood == "bernoulli" and (low < 0 or high > 1):
-            raise ValueError(
-                "With `likelihood='bernoulli'` data must lie between 0 and 1. "
-                f"Received values from {low:g} to {high:g}. "
-                "Rescale them (bytes: divide by 255), or use likelihood='gaussian'."
-            )
+        if self.num_classes is None:
+            self.num_classes = checks.classes_in(y)
+        if self.num_classes is not None or y is None:
+            checks.check_labels(y, int(self.num_classes or 0))
 
-    def encode(self, x: Any, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-        """Return the posterior of each sample.
+    def adapt(self, x: Any) -> None:
+        """Look at the training data before training: a VampPrior's made-up samples begin at some of them.
 
         Args:
-            x: Data of shape `(n, ...)`.
-            batch_size: How many samples to work on at a time.
-
-        Returns:
-            Mean and log variance, NumPy arrays of shape `(n, latent_dim)`.
+            x: Samples of shape `(n, ...)`.
         """
-        x = np.asarray(x)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        batches = [self._posterior(ops.convert_to_tensor(batch), training=False) for batch in _batches(x, batch_size)]
-        means, log_vars = zip(*batches, strict=True)
-        return _joined(means), _joined(log_vars)
+        if self.prior == "vamp" and len(x):
+            if not self.built:
+                self.build((None, *x.shape[1:]))
+            self.latent_prior.adapt(x)
 
-    def decode(self, z: Any, batch_size: int = 1024) -> np.ndarray:
-        """Return the data that latent vectors stand for: means of the likelihood.
+    def _expected(self, outputs: Any) -> Any:
+        """Return what the likelihood expects, given what the decoder puts out; its likeliest values if categorical."""
+        outputs = _precise(outputs)
+        if self.likelihood == "categorical":
+            return ops.argmax(outputs, axis=-1)
+        functions: dict[str, Callable[[Any], Any]] = {
+            "bernoulli": ops.sigmoid,
+            "multinomial": ops.softmax,
+            "poisson": ops.exp,
+        }
+        return functions.get(self.likelihood, lambda means: means)(outputs)
 
-        Args:
-            z: Latent vectors of shape `(n, latent_dim)`.
-            batch_size: How many to work on at a time.
-
-        Returns:
-            NumPy array of shape `(n, ...)`: probabilities for the Bernoulli likelihood.
-
-        Raises:
-            ValueError: If the model has not seen data yet, or `z` is of another shape.
-        """
-        self._insist_built()
-        z = np.asarray(z)
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"`z` must be of shape (n, {self.latent_dim}). Received: an array of shape {z.shape}")
-        return _joined(
-            [
-                self._likelihood_mean(self.decoder(ops.convert_to_tensor(batch), training=False))
-                for batch in _batches(z, batch_size)
-            ]
-        )
-
-    def _likelihood_mean(self, outputs: Any) -> Any:
-        outputs = ops.cast(outputs, keras.backend.result_type(outputs.dtype, "float32"))
-        return ops.sigmoid(outputs) if self.likelihood == "bernoulli" else outputs
-
-    def reconstruct(self, x: Any, batch_size: int = 1024) -> np.ndarray:
-        """Return `x` as the model sees it: decoded from each sample's posterior mean, of the shape of `x`."""
-        return self.decode(self.encode(x, batch_size)[0], batch_size)
-
-    def generate(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Return `n` new samples: means of the likelihood at latent vectors drawn from the prior.
-
-        Args:
-            n: How many.
-            seed: Whole number that makes them repeat, or `None`.
-
-        Raises:
-            ValueError: If the model has not seen data yet.
-        """
-        self._insist_built()
-        _check(isinstance(n, int) and n >= 0, "`n` must be a whole number, at least 0", n=n)
-        z = np.random.default_rng(seed).standard_normal((n, self.latent_dim)).astype("float32")
-        return self.decode(z)
-
-    def _insist_built(self) -> None:
-        if not self.built:
-            raise ValueError(
-                "The VAE has not seen data yet, so it has no shape. Call `fit`, or `encode` on data, first."
-            )
+    def _sample_shape(self) -> tuple[int, ...]:
+        return self._shape
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
-        """Leave pictures: reconstructions, samples, and the latent space coloured by class.
+        """Leave pictures: reconstructions, samples, a walk through the latent space, and where its classes lie.
 
         Args:
             directory: An existing directory.
@@ -343,6 +429,7 @@ class VAE(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
+        own_prior = not isinstance(self.prior, str)
         return {
             **super().get_config(),
             "latent_dim": self.latent_dim,
@@ -351,7 +438,16 @@ class VAE(keras.Model):
             "units": None if self.units is None else list(self.units),
             "likelihood": self.likelihood,
             "scale": self.scale,
+            "categories": self.categories,
             "beta": self.beta,
+            "annealing_steps": self.annealing_steps,
+            "annealing_cycles": self.annealing_cycles,
+            "free_bits": self.free_bits,
+            "conditional": self.conditional,
+            "num_classes": self.num_classes,
+            "prior": tfp_distributions.to_config(self.prior) if own_prior else self.prior,
+            "prior_components": self.prior_components,
+            "importance_samples": self.importance_samples,
             "encoder": serialize(self.encoder) if self._own_encoder else None,
             "decoder": serialize(self.decoder) if self._own_decoder else None,
             "seed": self.seed,
@@ -364,36 +460,15 @@ class VAE(keras.Model):
             for name in ("encoder", "decoder")
             if config.get(name) is not None
         }
+        if isinstance(config.get("prior"), dict):
+            parts["prior"] = tfp_distributions.from_config(config["prior"])
         return cls(**{**config, **parts})
+
+
+def _precise(values: Any) -> Any:
+    return ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
 
 
 def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:
     """Return a target where sample weights need one: without any, Keras would pass over the weights."""
     return x if y is None and options.get("sample_weight") is not None else y
-
-
-def _batches(array: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    return [array[start : start + batch_size] for start in range(0, max(len(array), 1), batch_size)]
-
-
-def _joined(tensors: Sequence[Any]) -> np.ndarray:
-    return np.concatenate([ops.convert_to_numpy(tensor) for tensor in tensors])
-
-
-def _check(condition: bool, message: str, **received: Any) -> None:
-    if not condition:
-        values = ", ".join(f"{name}={value!r}" for name, value in received.items())
-        raise ValueError(f"{message}. Received: {values}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and int(value) >= 1
-
-
-def _check_layer_sizes(name: str, sizes: Any) -> None:
-    valid = isinstance(sizes, Sequence) and all(map(_is_count, sizes))
-    _check(valid, f"`{name}` must be a list of whole numbers, each at least 1", **{name: sizes})
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    _check(value in choices, f"`{name}` must be one of {', '.join(map(repr, choices))}", **{name: value})

@@ -2,45 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from kplug.models.pictures import is_image, picture, shown_split, tiles
 
 _ROWS = 8
+_CLASS_ROWS = 10
+_STEPS = 11
 _POINTS = 5000
 _LEGEND_CLASSES = 20
 
 
 def write_pictures(vae: Any, directory: Path, dataset: Any) -> None:
-    """Write `reconstructions.png`, `samples.png` and `latent_space.png`.
+    """Write `samples.png`, `traversal.png`, `reconstructions.png` and `latent_space.png`.
 
     Args:
         vae: A built `kplug.VAE`.
         directory: An existing directory.
-        dataset: A `kplug.Dataset` whose splits are arrays; others leave only `samples.png`.
+        dataset: A `kplug.Dataset` whose splits are arrays; others leave only the first two.
     """
-    samples = vae.generate(_ROWS * _ROWS, seed=0)
-    draw_samples = _image_grid if is_image(samples) else _line_grid
-    draw_samples(samples, _ROWS, "Samples from the prior").savefig(directory / "samples.png")
-
     x, y = shown_split(dataset)
+    classes = y if vae.conditional else None
+    names = dataset.info.get("class_names")
+    gray = _grayscale(x)
+    samples, title = _samples(vae)
+    images = is_image(samples)
+    (_image_grid if images else _line_grid)(gray(samples), _ROWS, title).savefig(directory / "samples.png")
+    used = None if x is None else _most_used(vae, np.asarray(x[:_POINTS], "float32"), _some(classes, _POINTS))
+    _traversal(vae, used, images, gray, names).savefig(directory / "traversal.png")
+
     if x is None:
         return
     originals = np.asarray(x[: 2 * _ROWS], dtype="float32")
-    reconstructions = vae.reconstruct(originals)
-    if is_image(samples):
-        figure = _comparison(originals, reconstructions)
-    else:
-        figure = _overlaid_lines(originals, reconstructions)
+    reconstructions = vae.reconstruct(originals, labels=_some(classes, 2 * _ROWS))
+    figure = (_comparison if images else _overlaid_lines)(gray(originals), gray(reconstructions))
     figure.savefig(directory / "reconstructions.png")
 
     labels = None if y is None or np.ndim(y) != 1 else np.asarray(y[:_POINTS])
-    means = vae.encode(np.asarray(x[:_POINTS], dtype="float32"))[0]
-    _latent_space(means, labels, dataset.info.get("class_names")).savefig(directory / "latent_space.png")
+    means = vae.encode(np.asarray(x[:_POINTS], dtype="float32"), labels=_some(classes, _POINTS))[0]
+    _latent_space(means, labels, names).savefig(directory / "latent_space.png")
+
+
+def _some(labels: Any, count: int) -> np.ndarray | None:
+    return None if labels is None else np.asarray(labels[:count])
+
+
+def _grayscale(x: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what brings samples into 0 to 1, where pictures show them, by the range of the data."""
+    if x is None or len(x) == 0:
+        return lambda samples: samples
+    low, high = float(np.min(x)), float(np.max(x))
+    if (low >= 0 and high <= 1) or low == high:
+        return lambda samples: samples
+    return lambda samples: (samples - low) / (high - low)
+
+
+def _samples(vae: Any) -> tuple[np.ndarray, str]:
+    """Return generated samples for a square of them, of a conditional model one class in each row."""
+    if not vae.conditional:
+        return vae.generate(_ROWS * _ROWS, seed=0), "Samples from the prior"
+    rows = min(vae.num_classes, _CLASS_ROWS)
+    labels = np.repeat(np.arange(rows), _ROWS)
+    return vae.generate(len(labels), seed=0, labels=labels), "Samples from the prior, one class in each row"
+
+
+def _most_used(vae: Any, x: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Return the latent dimensions, those first that say most about the data."""
+    mean, log_var = vae.encode(x, labels=labels)
+    informative = np.mean(np.expm1(log_var) - log_var + np.square(mean), axis=0)
+    return np.argsort(-informative)
+
+
+def _traversal(vae: Any, used: np.ndarray | None, images: bool, gray: Any, names: Any) -> Figure:
+    """Walk through the latent space: along two dimensions; along the most used one by one; or by class."""
+    dimensions = np.arange(vae.latent_dim) if used is None else used
+    places = NormalDist().inv_cdf
+    steps = np.array([places(share) for share in np.linspace(0.02, 0.98, _STEPS)])
+    labels = None
+    if vae.conditional:
+        rows = min(vae.num_classes, _CLASS_ROWS)
+        z = np.zeros((rows, _STEPS, vae.latent_dim), "float32")
+        z[..., dimensions[0]] = steps
+        labels = np.repeat(np.arange(rows), _STEPS)
+        title = f"Along z[{dimensions[0]}], one class in each row"
+    elif vae.latent_dim == 2:
+        rows = _STEPS
+        z = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).astype("float32")
+        title = "Along z[0] (to the right) and z[1] (upwards), in steps of equal probability"
+    else:
+        chosen = dimensions[:_ROWS]
+        rows = len(chosen)
+        z = np.zeros((rows, _STEPS, vae.latent_dim), "float32")
+        z[np.arange(rows), :, chosen] = steps
+        title = "Along one latent dimension in each row: " + ", ".join(f"z[{number}]" for number in chosen)
+    decoded = gray(vae.decode(z.reshape(-1, vae.latent_dim), labels=labels))
+    if images:
+        return picture(tiles(decoded, _STEPS), title)
+    return _line_rows(decoded.reshape(rows, _STEPS, -1), steps, title)
+
+
+def _line_rows(decoded: np.ndarray, steps: np.ndarray, title: str) -> Figure:
+    figure = Figure(figsize=(7, 1.2 + 1.4 * len(decoded)), dpi=120, layout="constrained")
+    colours = colormaps["viridis"](np.linspace(0, 1, len(steps)))
+    for axes, lines in zip(figure.subplots(len(decoded), squeeze=False)[:, 0], decoded, strict=True):
+        for line, colour in zip(lines, colours, strict=True):
+            axes.plot(line, color=colour, linewidth=0.8)
+    figure.suptitle(title, fontsize="medium")
+    return figure
 
 
 def _image_grid(images: np.ndarray, columns: int, title: str) -> Figure:

@@ -30,7 +30,7 @@ def test_builds_from_the_shape_of_the_data(shape, convolutional):
     vae = kplug.VAE(latent_dim=3, filters=(2, 2), units=(4,))
     assert not vae.built
     outputs = vae(np.full((2, *shape), 0.5, "float32"))
-    assert set(outputs) == {"reconstruction", "mean", "log_var"}
+    assert set(outputs) == {"reconstruction", "mean", "log_var", "z"}
     assert tuple(outputs["reconstruction"].shape) == (2, *shape)
     assert tuple(outputs["mean"].shape) == tuple(outputs["log_var"].shape) == (2, 3)
     assert has_convolutions(vae) is convolutional
@@ -77,7 +77,17 @@ def test_samples_of_unknown_shape_are_refused(shape):
         ({"scale": "1"}, "scale='1'"),
         ({"beta": None}, "beta=None"),
         ({"architecture": "recurrent"}, "'auto', 'convolutional', 'dense'.*architecture='recurrent'"),
-        ({"likelihood": "poisson"}, "'bernoulli', 'gaussian'.*likelihood='poisson'"),
+        ({"likelihood": "weibull"}, "'bernoulli', 'gaussian'.*likelihood='weibull'"),
+        ({"likelihood": "categorical"}, "categories=None"),
+        ({"scale": "fitted"}, "scale='fitted'"),
+        ({"prior": "flat"}, "'standard_normal', 'gaussian_mixture', 'vamp'.*prior='flat'"),
+        ({"annealing_steps": -1}, "annealing_steps=-1"),
+        ({"annealing_cycles": 0}, "annealing_cycles=0"),
+        ({"prior_components": 0}, "prior_components=0"),
+        ({"importance_samples": 0}, "importance_samples=0"),
+        ({"num_classes": 0}, "num_classes=0"),
+        ({"free_bits": 0.1, "prior": "vamp"}, "free_bits=0.1"),
+        ({"free_bits": 0.1, "importance_samples": 2}, "free_bits=0.1"),
         ({"scale": 0.0}, "scale=0.0"),
         ({"scale": -1.0}, "scale=-1.0"),
         ({"scale": float("nan")}, "scale=nan"),

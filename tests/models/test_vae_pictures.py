@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 import kplug
 
-PICTURES = ["latent_space.png", "reconstructions.png", "samples.png"]
+PICTURES = ["latent_space.png", "reconstructions.png", "samples.png", "traversal.png"]
 
 
 def pictures(vae, dataset, folder) -> list[str]:
@@ -45,11 +45,27 @@ def dataset_of(x, y=None, **info) -> kplug.Dataset:
     ],
     ids=str,
 )
-def test_three_pictures_for_any_data_and_any_latent_dim(small_vae, tmp_path, latent_dim, shape):
+def test_four_pictures_for_any_data_and_any_latent_dim(small_vae, tmp_path, latent_dim, shape):
     x = random(24, *shape)
     vae = small_vae(latent_dim=latent_dim, filters=(2,))
     vae.encode(x)
     assert pictures(vae, dataset_of(x, np.arange(24) % 3), tmp_path) == PICTURES
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 1), (4,)])
+def test_pictures_of_a_conditional_vae(small_vae, tmp_path, shape):
+    x, y = random(24, *shape), np.arange(24) % 3
+    vae = small_vae(filters=(2,), conditional=True)
+    vae.fit(x, y, verbose=0)
+    assert pictures(vae, dataset_of(x, y), tmp_path) == PICTURES
+
+
+def test_counts_are_shown_in_their_own_range(small_vae, tmp_path):
+    x = np.random.default_rng(0).poisson(20, size=(24, 6, 5)).astype("float32")
+    vae = small_vae("adam", filters=(2,), likelihood="poisson")
+    vae.fit(x, epochs=3, verbose=0)
+    assert pictures(vae, dataset_of(x), tmp_path) == PICTURES
+    assert imread(tmp_path / "reconstructions.png").mean() < 0.9
 
 
 def test_pictures_of_the_digits(small_vae, tmp_path):
@@ -64,7 +80,7 @@ def test_the_test_split_is_shown_then_validation_then_train(small_vae, tmp_path)
     vae = small_vae()
     vae.encode(random(4, 4))
     encode = vae.encode
-    vae.encode = lambda x, *arguments: seen.append(len(x)) or encode(x, *arguments)
+    vae.encode = lambda x, *arguments, **labels: seen.append(len(x)) or encode(x, *arguments, **labels)
     train, validation, test = ((random(n, 4), None) for n in (30, 20, 10))
     for splits in ({"validation": validation, "test": test}, {"validation": validation}, {}):
         seen.clear()
@@ -107,7 +123,7 @@ def test_few_samples(small_vae, tmp_path, n, latent_dim):
 def test_data_that_are_no_arrays_leave_the_samples(small_vae, table, tmp_path):
     vae = small_vae()
     vae.encode(table)
-    assert pictures(vae, kplug.Dataset(train=iter([(table, table)])), tmp_path) == ["samples.png"]
+    assert pictures(vae, kplug.Dataset(train=iter([(table, table)])), tmp_path) == ["samples.png", "traversal.png"]
 
 
 def test_the_pictures_repeat(small_vae, table, tmp_path):

@@ -158,7 +158,7 @@ def test_a_run_evaluates_on_the_test_split(trained):
 
 def test_a_run_leaves_pictures_and_a_model_that_loads(trained):
     names = [path.name for path in trained.artifacts()]
-    assert names == ["latent_space.png", "model.keras", "reconstructions.png", "samples.png"]
+    assert names == ["latent_space.png", "model.keras", "reconstructions.png", "samples.png", "traversal.png"]
     vae = kplug.load_model(trained.directory.artifacts / "model.keras")
     assert vae.generate(2).shape == (2, 8, 8, 1)
 
