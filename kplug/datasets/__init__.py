@@ -1,5 +1,6 @@
 """Data sets, each with train, validation and test splits and an info record."""
 
+from kplug.datasets.augmentation import GaussianNoiseAugmentation, augment
 from kplug.datasets.bag_of_words import build_vocabulary, count_words, tokenize
 from kplug.datasets.blobs import blobs
 from kplug.datasets.csv_file import csv
@@ -20,6 +21,8 @@ from kplug.datasets.text import text
 
 __all__ = [
     "Dataset",
+    "GaussianNoiseAugmentation",
+    "augment",
     "blobs",
     "breast_cancer",
     "build_vocabulary",
