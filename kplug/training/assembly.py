@@ -14,6 +14,7 @@ from kplug.catalog.loading import load
 from kplug.catalog.resolution import resolve
 from kplug.errors import DataError, IncompatibleComponentsError, ParameterError, UnknownComponentError
 from kplug.runs.spec import ComponentSpec, RunSpec
+from kplug.training.data_checks import check_splits
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,11 @@ def assemble(spec: RunSpec) -> Assembly:
     """Load the data, build the model, and make what it is compiled with.
 
     Raises:
-        DataError: If the data set component does not return splits.
+        DataError: If the data set component does not return splits, or returns some that cannot be used.
         IncompatibleComponentsError: If the model component does not return a Keras model.
         ParameterError: If a component refuses its parameters.
     """
-    dataset = _built("dataset", spec.dataset)
-    if getattr(dataset, "train", None) is None:
-        raise DataError(f"data set {spec.dataset.name} returned no training data: {type(dataset).__name__}")
+    dataset = _dataset(spec.dataset)
     info = getattr(dataset, "info", {})
     model, facts = _model(spec.model, info)
     optimizer = spec.optimizer or ComponentSpec(name="adam")
@@ -80,6 +79,15 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
         raise DataError(f"The data set does not fit model {model.name}: {error}") from error
 
 
+def _dataset(spec: ComponentSpec) -> Any:
+    factory = load(resolve(spec.name, "dataset"))
+    dataset = _called("dataset", spec, factory, spec.parameters)
+    if getattr(dataset, "train", None) is None:
+        raise DataError(f"data set {spec.name} returned no training data: {type(dataset).__name__}")
+    check_splits(dataset, facts_of(factory))
+    return dataset
+
+
 def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, Facts]:
     factory = load(resolve(spec.name, "model"))
     model = _called("model", spec, factory, {**_filled(factory, info), **spec.parameters})
@@ -102,6 +110,8 @@ def _built(kind: str, spec: ComponentSpec) -> Any:
 def _called(kind: str, spec: ComponentSpec, factory: Any, parameters: Mapping[str, Any]) -> Any:
     try:
         return factory(**parameters)
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
         raise ParameterError(f"{kind} {spec.name} refuses its parameters ({given}): {error}") from error

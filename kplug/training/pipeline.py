@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras import tree
 
-from kplug.errors import DataError
 from kplug.training.performance import Execution
 
 
@@ -67,9 +66,6 @@ def training_arrays(train: Any) -> Any:
     """Return a training split as a tuple of arrays that `fit` would batch itself, or `None` if it is something else.
 
     Floating-point arrays become `keras.config.floatx()`.
-
-    Raises:
-        DataError: If the split has no samples, or holds NaN.
     """
     if not isinstance(train, tuple):
         return None
@@ -79,12 +75,6 @@ def training_arrays(train: Any) -> Any:
     leaves = tree.flatten(parts)
     if not leaves or not all(isinstance(leaf, np.ndarray) and leaf.ndim >= 1 for leaf in leaves):
         return None
-    if len(leaves[0]) == 0:
-        raise DataError("The training split is empty.")
-    for leaf in leaves:
-        if leaf.dtype.kind == "f" and np.isnan(leaf).any():
-            bad = int(np.flatnonzero(np.isnan(leaf.reshape(len(leaf), -1)).any(axis=1))[0])
-            raise DataError(f"The training data contain NaN, first in sample {bad}. Remove or fill such values.")
     return tree.map_structure(_as_floatx, parts)
 
 

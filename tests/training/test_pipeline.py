@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from kplug.errors import DataError
 from kplug.training.pipeline import (
     ArrayBatches,
     EpochOrder,
@@ -118,25 +117,11 @@ def test_weights_without_targets_stay_weights():
     assert len(training_arrays((x, None))) == 1
 
 
-def test_infinities_are_no_nan():
-    (x,) = training_arrays((np.array([[np.inf], [-np.inf]]),))
-    assert np.isinf(x).all()
-
-
 def test_training_arrays_become_floatx_and_anything_else_is_left_to_fit():
     x, y = training_arrays((np.zeros((2, 3)), np.array([1, 2])))
     assert (x.dtype, y.dtype.kind) == ("float32", "i")
     assert training_arrays(["no", "tuple"]) is None
     assert training_arrays((iter([]), None)) is None
-
-
-def test_empty_data_and_nan_are_refused_naming_the_sample():
-    with pytest.raises(DataError, match="empty"):
-        training_arrays((np.zeros((0, 3)), np.zeros(0)))
-    x = np.zeros((5, 2))
-    x[3, 1] = np.nan
-    with pytest.raises(DataError, match="NaN, first in sample 3"):
-        training_arrays((x, np.zeros(5)))
 
 
 def test_data_that_are_no_arrays_go_to_fit_as_they_are():

@@ -189,7 +189,7 @@ def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
     ("setting", "error"),
     [
         ("dataset.fail=true", "dataset parts/two_blobs refuses its parameters (fail=True): the disk is on fire"),
-        ("dataset.spoilt=true", "The training data contain NaN, first in sample 7"),
+        ("dataset.spoilt=true", "The train split has NaN in x in column 1, first in sample 7"),
     ],
 )
 def test_a_run_that_cannot_start_fails_with_the_reason(parts, tmp_path, setting, error):
