@@ -33,7 +33,7 @@ class KLDivergence(keras.layers.Layer):
     (Kingma & Welling 2013, appendix B; free bits: Kingma et al. 2016.) With annealing the weight rises from 0 to `beta`
     over the training steps, once or in cycles (Fu et al. 2019): the layer counts the steps in a weight of its own,
     which is saved with the model and right on every backend. Outside training the weight is `beta`. Steps of a sequence
-    that a mask leaves out add nothing.
+    that a mask leaves out add nothing, and the mean is over the samples that have any step.
 
     Use it to make any functional or subclassed model variational: the loss of `compile` is then the reconstruction
     alone. Mind the scale: the KL term is a sum over dimensions, so the reconstruction must be a sum over elements.
@@ -121,8 +121,11 @@ class KLDivergence(keras.layers.Layer):
         share: Any = 1.0
         if kept is not None:
             kept = ops.cast(aligned(kept, by_dimension), dtype)
-            share = ops.mean(kept, axis=0)
-            by_dimension = by_dimension * kept
+            # As Keras' mean loss: over the samples that are there.
+            samples = ops.sum(ops.max(ops.reshape(kept, (ops.shape(kept)[0], -1)), axis=1))
+            of_all = ops.cast(ops.shape(kept)[0], dtype) / ops.maximum(samples, 1.0)
+            share = of_all * ops.mean(kept, axis=0)
+            by_dimension = of_all * by_dimension * kept
         batch_mean = ops.mean(by_dimension, axis=0)
         if self.free_bits:
             # Of the samples that have this step; one that no sample has costs nothing.

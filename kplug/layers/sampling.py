@@ -85,7 +85,10 @@ class Sampling(SeededLayer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         del inputs
-        return mask_of_the_mean(mask) if self.num_samples is None else None
+        mask = mask_of_the_mean(mask)
+        if mask is None or self.num_samples is None or len(mask.shape) == 1:
+            return mask
+        return ops.repeat(ops.expand_dims(mask, 1), self.num_samples, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_samples": self.num_samples}

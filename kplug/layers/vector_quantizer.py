@@ -167,6 +167,9 @@ class VectorQuantizer(SeededLayer):
 
     def _nearest(self, vectors: Any) -> Any:
         codebook = ops.cast(self.codebook, vectors.dtype)
+        # Distances do not change with the origin; near it, fewer digits cancel.
+        origin = ops.mean(codebook, axis=0)
+        vectors, codebook = vectors - origin, codebook - origin
         # |x - c|^2 without |x|^2, which is the same for every code.
         closeness = 2 * ops.matmul(vectors, ops.transpose(codebook)) - ops.sum(ops.square(codebook), axis=1)
         return ops.cast(ops.argmax(closeness, axis=1), "int32")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kplug.catalog.facts import component
@@ -169,7 +170,7 @@ def triplet_hard_loss(
 
 @component(tasks=["metric-learning"], references=[_HERMANS])
 @keras.saving.register_keras_serializable(package="kplug")
-class TripletHardLoss(FunctionLoss, function=triplet_hard_loss):
+class TripletHardLoss(FunctionLoss, function=triplet_hard_loss, check=check_margin_and_distance):
     """Triplet loss with the hardest triplet of each anchor: its farthest positive and its nearest negative.
 
     The class of `kplug.triplet_hard_loss`, which has the formula, the shapes and when to use it.
@@ -192,7 +193,6 @@ class TripletHardLoss(FunctionLoss, function=triplet_hard_loss):
         dtype: str | None = None,
     ) -> None:
         super().__init__(reduction, name, dtype, margin=margin, distance=distance, soft_margin=soft_margin)
-        check_margin_and_distance(margin, distance)
 
 
 @keras.saving.register_keras_serializable(package="kplug")
@@ -247,8 +247,12 @@ def triplet_all_loss(
     distances = pairwise_distances(embeddings, distance)
     positive, negative = pairs(labels, distances.dtype)
 
-    # A triplet costs something where its positive, put off by the margin, comes after its negative.
-    order = ops.argsort(ops.stop_gradient(distances) + margin * positive, axis=1)
+    # A triplet costs something where its positive, put off by the margin, comes after its negative. One that costs
+    # nothing but a rounding error does not count: at equal places the positive comes first.
+    fixed = ops.stop_gradient(distances)
+    epsilon = float(np.finfo(keras.backend.standardize_dtype(distances.dtype)).eps)
+    rounding = 32 * epsilon * (ops.max(fixed, axis=1, keepdims=True) + margin) if embeddings.shape[0] != 0 else 0.0
+    order = ops.argsort(fixed + (margin - rounding) * positive, axis=1)
     sorted_positive = ops.take_along_axis(positive, order, axis=1)
     sorted_negative = ops.take_along_axis(negative, order, axis=1)
     negatives_before = ops.cumsum(sorted_negative, axis=1)
@@ -263,7 +267,7 @@ def triplet_all_loss(
 
 @component(tasks=["metric-learning"], references=[_HERMANS])
 @keras.saving.register_keras_serializable(package="kplug")
-class TripletAllLoss(FunctionLoss, function=triplet_all_loss):
+class TripletAllLoss(FunctionLoss, function=triplet_all_loss, check=check_margin_and_distance):
     """Triplet loss over all triplets of the batch.
 
     The class of `kplug.triplet_all_loss`, which has the formula, the shapes and when to use it.
@@ -286,4 +290,3 @@ class TripletAllLoss(FunctionLoss, function=triplet_all_loss):
         dtype: str | None = None,
     ) -> None:
         super().__init__(reduction, name, dtype, margin=margin, distance=distance, nonzero_mean=nonzero_mean)
-        check_margin_and_distance(margin, distance)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import check_one_batch, in_float32, or_nan
+from kplug.losses.labelled import by_class, check_one_batch, in_float32
 from kplug.losses.powers import times_power
 
 _LIN = "Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002"
@@ -23,19 +23,12 @@ Gamma = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-def check_categorical_focal(
-    alpha: float | Sequence[float] | None,
-    gamma: float,
-    from_logits: bool,
-    label_smoothing: float,
-    axis: int,
-) -> None:
+def check_categorical_focal(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:
     """Refuse negative weights and exponents, and a smoothing outside 0 to 1.
 
     Raises:
         ValueError: If a parameter is wrong.
     """
-    del from_logits, axis
     if alpha is not None and not np.all(np.asarray(alpha) >= 0):
         raise ValueError(f"`alpha` must be at least 0, or None. Received: alpha={alpha}")
     if not gamma >= 0:
@@ -89,7 +82,7 @@ def categorical_focal_loss(
     >>> round(float(loss[0]), 4)  # 0.5 ** 2 * log(2)
     0.1733
     """
-    check_categorical_focal(alpha, gamma, from_logits, label_smoothing, axis)
+    check_categorical_focal(alpha, gamma, label_smoothing)
     y_pred = in_float32(y_pred)
     y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
     fits = len(y_true.shape) == len(y_pred.shape) >= 1 and all(
@@ -168,7 +161,7 @@ def sparse_categorical_focal_loss(
 
     Args:
         y_true: Class numbers from 0 to `num_classes - 1`, of `y_pred`'s shape without `axis`, or with length 1 there;
-            any other number costs NaN.
+            a negative number costs nothing, one beyond them NaN.
         y_pred: Predictions of shape `(batch_size, ..., num_classes)`: probabilities, or logits if `from_logits`.
         alpha: Weight of the classes, at least 0: one number, one per class, or `None` for 1.
         gamma: Focusing exponent, at least 0. At 0 this is weighted cross-entropy; the paper's best is 2.
@@ -191,7 +184,7 @@ def sparse_categorical_focal_loss(
     >>> round(float(loss[0]), 4)  # 0.5 ** 2 * log(2)
     0.1733
     """
-    check_categorical_focal(alpha, gamma, from_logits, label_smoothing, axis)
+    check_categorical_focal(alpha, gamma, label_smoothing)
     y_pred = in_float32(y_pred)
     classes = ops.cast(ops.convert_to_tensor(y_true), "int32")
     if len(classes.shape) == len(y_pred.shape) and classes.shape[axis] == 1:
@@ -205,7 +198,7 @@ def sparse_categorical_focal_loss(
     count = y_pred.shape[axis]
     one_hot = ops.one_hot(ops.clip(classes, 0, count - 1), count, axis=axis, dtype=y_pred.dtype)
     values = categorical_focal_loss(one_hot, y_pred, alpha, gamma, from_logits, label_smoothing, axis)
-    return or_nan(values, (classes >= 0) & (classes < count))
+    return by_class(values, classes, count)
 
 
 @component(tasks=_TASKS, references=[_LIN])

@@ -81,7 +81,7 @@ def contrastive_loss(y_true: Any, y_pred: Any, margin: Margin = 1.0, distance: D
             f"(batch_size,). Received: y_pred of shape {tuple(given.shape)}"
         )
     alike = ops.cast(ops.convert_to_tensor(y_true), distances.dtype)
-    check_one_batch(alike, distances, "contrastive_loss")
+    check_one_batch(alike, distances, "contrastive_loss", labels=True)
     alike = ops.reshape(alike, (-1,))
     apart = ops.square(ops.maximum(margin - distances, 0))
     return or_nan(alike * ops.square(distances) + (1 - alike) * apart, (alike >= 0) & (alike <= 1))

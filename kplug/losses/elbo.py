@@ -14,7 +14,7 @@ from kplug.losses import tfp_distributions
 from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
 from kplug.losses.gaussian_kl import check_pair, gaussian_kl_by_dimension, sum_with_free_bits
-from kplug.losses.labelled import in_float32
+from kplug.losses.labelled import in_float32, in_one_dtype
 from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
@@ -106,11 +106,10 @@ def elbo_loss(
         raise ValueError("elbo_loss needs either `mean` and `log_var`, or `posterior`.")
     if prior is not None and posterior is None:
         raise ValueError("`prior` goes with `posterior`. With `mean` and `log_var` the prior is the standard normal.")
-    reconstruction = in_float32(reconstruction)
-    x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
+    x, reconstruction, mean, log_var = in_one_dtype(x, reconstruction, mean, log_var)
+    _check_one_batch(x=x, reconstruction=reconstruction, mean=mean)
     reconstruction_loss = -log_likelihood(x, reconstruction, likelihood, scale, log_scale)
     if posterior is None:
-        mean, log_var = in_float32(mean), in_float32(log_var)
         check_pair(mean, log_var)
         divergence = gaussian_kl_by_dimension(mean, log_var)
     else:
@@ -268,16 +267,17 @@ def iwae_loss(
     2.7726
     """
     _check_elbo(likelihood, 0.0, scale)
-    reconstruction, z, mean, log_var = (in_float32(part) for part in (reconstruction, z, mean, log_var))
+    x, reconstruction, z, mean, log_var = in_one_dtype(x, reconstruction, z, mean, log_var)
     check_pair(mean, log_var)
+    _check_one_batch(x=x, reconstruction=reconstruction, z=z, mean=mean)
     sides = {*z.shape[1:2], *reconstruction.shape[1:2]} - {None}
-    if len(z.shape) != 3 or len(mean.shape) != 2 or len(sides) > 1:
+    dims = {z.shape[-1], mean.shape[-1]} - {None}
+    if len(z.shape) != 3 or len(mean.shape) != 2 or len(sides) > 1 or len(dims) > 1:
         raise ValueError(
             "iwae_loss needs draws of shape (batch_size, k, latent_dim), a reconstruction for each, and means of shape "
             f"(batch_size, latent_dim). Received: z of shape {tuple(z.shape)}, reconstruction of shape "
             f"{tuple(reconstruction.shape)}, mean of shape {tuple(mean.shape)}"
         )
-    x = ops.cast(ops.convert_to_tensor(x), reconstruction.dtype)
     log_x = log_likelihood_of_draws(x, reconstruction, likelihood, scale, log_scale)
     standardised = (z - mean[:, None]) * ops.exp(-log_var[:, None] / 2)
     # The constants of the two Gaussians cancel.
@@ -285,6 +285,14 @@ def iwae_loss(
     log_posterior = -0.5 * ops.sum(ops.square(standardised) + log_var[:, None], axis=2)
     log_weights = log_x + log_prior - log_posterior
     return ops.log(ops.cast(ops.shape(z)[1], log_x.dtype)) - ops.logsumexp(log_weights, axis=1)
+
+
+def _check_one_batch(**parts: Any) -> None:
+    """Refuse tensors of different batch sizes, as far as the sizes are known."""
+    shapes = {name: tuple(part.shape) for name, part in parts.items() if part is not None}
+    if len({shape[0] for shape in shapes.values() if shape} - {None}) > 1:
+        received = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+        raise ValueError(f"The data and what the model puts out for them must be of one batch. Received: {received}")
 
 
 def _check_elbo(likelihood: str, free_bits: float, scale: Any) -> None:

@@ -20,6 +20,21 @@ _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 _REFERENCE = "Lin et al. (2017), Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002"
 
 
+def check_focal(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:
+    """Refuse weights and a smoothing outside 0 to 1, and negative exponents.
+
+    Raises:
+        ValueError: If a parameter is wrong.
+    """
+    weights = [] if alpha is None else np.ravel(alpha).tolist()
+    if not all(0 <= weight <= 1 for weight in weights):
+        raise ValueError(f"`alpha` must lie between 0 and 1, or be None. Received: alpha={alpha}")
+    if not gamma >= 0:
+        raise ValueError(f"`gamma` must be at least 0. Received: gamma={gamma}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"`label_smoothing` must lie between 0 and 1. Received: label_smoothing={label_smoothing}")
+
+
 @keras.saving.register_keras_serializable(package="kplug")
 def focal_loss(
     y_true: Any,
@@ -82,7 +97,7 @@ def focal_loss(
 
     In a model: `model.compile("adam", loss=kplug.focal_loss)`.
     """
-    _check_parameters(alpha, gamma, label_smoothing)
+    check_focal(alpha, gamma, label_smoothing)
     y_pred = ops.convert_to_tensor(y_pred)
     if not keras.backend.is_float_dtype(y_pred.dtype):
         y_pred = ops.cast(y_pred, keras.config.floatx())
@@ -111,7 +126,7 @@ def focal_loss(
     references=[_REFERENCE],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class FocalLoss(FunctionLoss, function=focal_loss):
+class FocalLoss(FunctionLoss, function=focal_loss, check=check_focal):
     """Focal loss for independent 0/1 labels: binary and multi-label classification.
 
     The class of `kplug.focal_loss`, which has the formula, the shapes and when to use it:
@@ -155,17 +170,6 @@ class FocalLoss(FunctionLoss, function=focal_loss):
             label_smoothing=label_smoothing,
             axis=axis,
         )
-        _check_parameters(alpha, gamma, label_smoothing)
-
-
-def _check_parameters(alpha: float | Sequence[float] | None, gamma: float, label_smoothing: float) -> None:
-    weights = [] if alpha is None else np.ravel(alpha).tolist()
-    if not all(0 <= weight <= 1 for weight in weights):
-        raise ValueError(f"`alpha` must lie between 0 and 1, or be None. Received: alpha={alpha}")
-    if not gamma >= 0:
-        raise ValueError(f"`gamma` must be at least 0. Received: gamma={gamma}")
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"`label_smoothing` must lie between 0 and 1. Received: label_smoothing={label_smoothing}")
 
 
 def _labels_like(y_true: Any, y_pred: Any) -> Any:

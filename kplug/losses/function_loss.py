@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from functools import cache
+from typing import Any, ClassVar, Literal, get_type_hints
 
 import keras
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 Reduction = Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"] | None
 
@@ -31,7 +34,7 @@ class FunctionLoss(keras.losses.Loss):
             super().__init__(reduction, name, dtype, margin=margin)
     ```
 
-    A function that can tell bad parameters before it has data does so in `check`, which takes them by name.
+    A function that can tell bad parameters before it has data does so in `check`, which takes some of them by name.
     """
 
     function: ClassVar[Callable[..., Any]]
@@ -49,9 +52,11 @@ class FunctionLoss(keras.losses.Loss):
 
     def __init__(self, reduction: Reduction, name: str, dtype: str | None, **parameters: Any) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        _check_types(type(self).function, parameters)
-        if self.check is not None:
-            self.check(**parameters)
+        # Comparing what is no number fails, and the types then say which it was.
+        with contextlib.suppress(TypeError):
+            if self.check is not None:
+                self.check(**{name: parameters[name] for name in inspect.signature(self.check).parameters})
+        _check_types(type(self), parameters)
         self._parameter_names = tuple(parameters)
         for parameter, value in parameters.items():
             setattr(self, parameter, value)
@@ -75,23 +80,32 @@ class FunctionLoss(keras.losses.Loss):
         return cls(**loaded)
 
 
-def _check_types(function: Callable[..., Any], parameters: dict[str, Any]) -> None:
-    """Refuse text and truth values for numbers, and the other way round, by the type of each parameter's default.
+def _check_types(cls: type, parameters: dict[str, Any]) -> None:
+    """Refuse values of other types than the class states for its parameters.
 
     Raises:
-        ValueError: Naming the parameter and what it must be.
+        ValueError: Naming the parameter and its value.
     """
-    known = inspect.signature(function).parameters
-    for name, value in parameters.items():
-        default = known[name].default if name in known else None
-        if isinstance(default, bool):
-            if not isinstance(value, bool | np.bool_):
-                raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
-        elif isinstance(default, int):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
-                raise ValueError(f"`{name}` must be a whole number. Received: {name}={value!r}")
-        elif isinstance(default, float) and isinstance(value, str | bool | np.bool_):
-            raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
+    for name, adapter in _adapters(cls).items():
+        value = parameters.get(name)
+        if name not in parameters or (hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic)):
+            continue
+        try:
+            adapter.validate_python(_plain(value), strict=True)
+        except ValidationError as error:
+            reason = error.errors()[-1]["msg"].removeprefix("Input ")
+            raise ValueError(f"`{name}` {reason}. Received: {name}={value!r}") from None
+
+
+@cache
+def _adapters(cls: type) -> dict[str, TypeAdapter]:
+    """Return what checks each parameter by its annotation; a class without annotations has none."""
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    return {name: TypeAdapter(hints[name]) for name in inspect.signature(cls.__init__).parameters if name in hints}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _saved(value: Any) -> Any:

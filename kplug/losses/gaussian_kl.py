@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from kplug.losses.labelled import in_float32
+from kplug.losses.labelled import in_one_dtype
 from kplug.losses.likelihoods import sum_per_sample
 
 
@@ -36,7 +36,7 @@ def gaussian_kl(mean: Any, log_var: Any, prior_mean: Any = 0.0, prior_log_var: A
     >>> float(kplug.gaussian_kl(np.ones((1, 2), "float32"), np.zeros((1, 2), "float32"))[0])
     1.0
     """
-    mean, log_var = in_float32(mean), in_float32(log_var)
+    mean, log_var, prior_mean, prior_log_var = in_one_dtype(mean, log_var, prior_mean, prior_log_var)
     check_pair(mean, log_var)
     return sum_per_sample(gaussian_kl_by_dimension(mean, log_var, prior_mean, prior_log_var))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import keras
@@ -15,13 +16,12 @@ from kplug.losses.labelled import FAR, check_one_batch, in_float32, or_nan
 _TOKEN_ID = Annotated[int, Field(ge=0)]
 
 
-def check_length_penalty(alpha: float, from_logits: bool, padding_id: int | None, end_id: int | None) -> None:
+def check_length_penalty(alpha: float, padding_id: int | None, end_id: int | None) -> None:
     """Refuse a negative weight, and ids that cannot tell where a sequence ends.
 
     Raises:
         ValueError: If a parameter is wrong.
     """
-    del from_logits
     if not alpha >= 0:
         raise ValueError(f"`alpha` must be at least 0. Received: alpha={alpha}")
     if padding_id is None and end_id is None:
@@ -79,7 +79,7 @@ def length_penalty_loss(
     >>> [round(float(kplug.length_penalty_loss(target, certain)[0]), 4) for target in ([[1, 2, 0, 0]], [[1, 0, 0, 0]])]
     [0.0, 0.1]
     """
-    check_length_penalty(alpha, from_logits, padding_id, end_id)
+    check_length_penalty(alpha, padding_id, end_id)
     predictions, tokens = in_float32(y_pred), ops.cast(ops.convert_to_tensor(y_true), "int32")
     if len(tokens.shape) == 3 and tokens.shape[-1] == 1:
         tokens = ops.squeeze(tokens, -1)
@@ -90,6 +90,14 @@ def length_penalty_loss(
             f"{tuple(predictions.shape)}"
         )
     check_one_batch(tokens, predictions, "length_penalty_loss")
+    lengths = {tokens.shape[1], predictions.shape[1]} - {None}
+    last = math.inf if predictions.shape[2] is None else predictions.shape[2] - 1
+    if len(lengths) > 1 or not all(0 <= one <= last for one in (padding_id, end_id) if one is not None):
+        raise ValueError(
+            "length_penalty_loss needs targets as long as the predictions, and `padding_id` and `end_id` among the "
+            f"tokens. Received: y_true of shape {tuple(tokens.shape)}, y_pred of shape {tuple(predictions.shape)}, "
+            f"padding_id={padding_id}, end_id={end_id}"
+        )
     vocabulary_size = ops.shape(predictions)[-1]
     target = ops.one_hot(ops.clip(tokens, 0, vocabulary_size - 1), vocabulary_size, dtype=predictions.dtype)
     logits = predictions if from_logits else _log_of(predictions)

@@ -104,14 +104,17 @@ def categorical_log_likelihood(x: Any, logits: Any) -> Any:
     """Return `log p(x)` of independent categorical variables, given their logits.
 
     Args:
-        x: Class numbers of shape `(batch_size, ...)`.
+        x: Class numbers of shape `(batch_size, ...)`; one that there is not makes the sample's NaN.
         logits: Logits of shape `(batch_size, ..., num_classes)`.
 
     Returns:
         The sum over all axes but the first, in nats, of shape `(batch_size,)`.
     """
-    chosen = ops.one_hot(ops.cast(x, "int32"), logits.shape[-1], dtype=logits.dtype)
-    return sum_per_sample(chosen * ops.log_softmax(logits, axis=-1))
+    classes, count = ops.cast(x, "int32"), logits.shape[-1]
+    chosen = ops.one_hot(ops.clip(classes, 0, count - 1), count, dtype=logits.dtype)
+    # A value that is ruled out by a logit of minus infinity must not cost where it is not meant.
+    log_p = ops.sum(ops.where(chosen > 0, ops.log_softmax(logits, axis=-1), 0.0), axis=-1)
+    return sum_per_sample(ops.where((classes >= 0) & (classes < count), log_p, float("nan")))
 
 
 def multinomial_log_likelihood(x: Any, logits: Any) -> Any:
@@ -152,7 +155,8 @@ def _for_each_draw(values: Any, x: Any, reconstruction: Any) -> Any:
         return values
     values = ops.convert_to_tensor(values)
     if len(values.shape) == len(x.shape) + 1:
-        return ops.reshape(values, (-1, *ops.shape(values)[2:]))
+        shape = (*ops.shape(reconstruction)[:2], *ops.shape(x)[1:])
+        return ops.reshape(ops.broadcast_to(values, shape), (-1, *ops.shape(x)[1:]))
     values = ops.broadcast_to(values, ops.shape(x))
     repeated = ops.repeat(ops.expand_dims(values, 1), ops.shape(reconstruction)[1], axis=1)
     return ops.reshape(repeated, (-1, *ops.shape(x)[1:]))

@@ -51,7 +51,7 @@ def npairs_loss(y_true: Any, y_pred: Any) -> Any:
     """
     logits = _similarities(y_pred, "npairs_loss")
     labels = ops.convert_to_tensor(y_true)
-    check_one_batch(labels, logits, "npairs_loss")
+    check_one_batch(labels, logits, "npairs_loss", labels=True)
     labels = ops.reshape(labels, (-1,))
     shared = ops.cast(ops.equal(labels[:, None], labels[None, :]), logits.dtype)
     return _cross_entropy(shared, logits)

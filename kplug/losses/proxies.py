@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kplug.catalog.facts import component
 from kplug.losses.function_loss import FunctionLoss, Reduction
-from kplug.losses.labelled import FAR, check_one_batch, in_float32, or_nan
+from kplug.losses.labelled import FAR, by_class, check_one_batch, in_float32
 
 _KIM = "Kim et al. (2020), Proxy Anchor Loss for Deep Metric Learning, https://arxiv.org/abs/2003.13911"
 _DENG = "Deng et al. (2019), ArcFace, https://arxiv.org/abs/1801.07698"
@@ -49,8 +49,8 @@ def proxy_anchor_loss(
     particular make-up.
 
     Args:
-        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`; any other
-            number costs NaN.
+        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`. A
+            negative number costs nothing, one beyond them NaN.
         y_pred: Cosine similarities of samples and proxies, of shape `(batch_size, num_classes)`.
         margin: By how much similarities shall exceed 0, or fall below it; at least 0.
         alpha: Scale of the similarities, greater than 0.
@@ -72,17 +72,17 @@ def proxy_anchor_loss(
     1.0064
     """
     check_proxy_anchor(margin, alpha)
-    similarities, own = _similarities_and_own(y_true, y_pred, "proxy_anchor_loss")
-    other = 1 - own
-    drawn = ops.softplus(ops.logsumexp(-alpha * (similarities - margin) - FAR * other, axis=0))
-    pushed = ops.softplus(ops.logsumexp(alpha * (similarities + margin) - FAR * own, axis=0))
+    similarities, own, classes = _similarities_and_own(y_true, y_pred, "proxy_anchor_loss")
+    other = (1 - own) * ops.cast(classes >= 0, own.dtype)[:, None]
+    drawn = ops.softplus(ops.logsumexp(-alpha * (similarities - margin) - FAR * (1 - own), axis=0))
+    pushed = ops.softplus(ops.logsumexp(alpha * (similarities + margin) - FAR * (1 - other), axis=0))
     samples, others = ops.sum(own, axis=0), ops.sum(other, axis=0)
     with_samples = ops.maximum(ops.sum(ops.cast(samples > 0, own.dtype)), 1)
     proxies = ops.cast(ops.shape(own)[1], own.dtype)
     shares = (
         own * (drawn / ops.maximum(samples, 1)) / with_samples + other * (pushed / ops.maximum(others, 1)) / proxies
     )
-    return or_nan(ops.sum(shares, axis=1) * ops.cast(ops.shape(own)[0], own.dtype), ops.any(own > 0, axis=1))
+    return by_class(ops.sum(shares, axis=1) * ops.cast(ops.shape(own)[0], own.dtype), classes, ops.shape(own)[1])
 
 
 @component(tasks=["metric-learning"], references=[_KIM])
@@ -140,8 +140,8 @@ def arcface_loss(y_true: Any, y_pred: Any, margin: Angle = 0.5, scale: Scale = 6
     centres. With a handful of classes plain cross-entropy does as well.
 
     Args:
-        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`; any other
-            number costs NaN.
+        y_true: Integer labels from 0 to `num_classes - 1`, of shape `(batch_size,)` or `(batch_size, 1)`. A
+            negative number costs nothing, one beyond them NaN.
         y_pred: Cosine similarities of samples and class centres, of shape `(batch_size, num_classes)`.
         margin: An angle in radians, from 0 to less than pi.
         scale: Scale of the logits, greater than 0.
@@ -163,14 +163,14 @@ def arcface_loss(y_true: Any, y_pred: Any, margin: Angle = 0.5, scale: Scale = 6
     0.3477
     """
     check_arcface(margin, scale)
-    cosines, own = _similarities_and_own(y_true, y_pred, "arcface_loss")
+    cosines, own, classes = _similarities_and_own(y_true, y_pred, "arcface_loss")
     cosine = ops.sum(cosines * own, axis=1, keepdims=True)
     sine = ops.sqrt(ops.maximum(1 - ops.square(cosine), 1e-12))
     turned = cosine * math.cos(margin) - sine * math.sin(margin)
     beyond = ops.cast(cosine < math.cos(math.pi - margin), cosine.dtype)
     turned = (1 - beyond) * turned + beyond * (cosine - margin * math.sin(margin))
     logits = scale * (cosines + own * (turned - cosine))
-    return or_nan(ops.logsumexp(logits, axis=1) - ops.sum(logits * own, axis=1), ops.any(own > 0, axis=1))
+    return by_class(ops.logsumexp(logits, axis=1) - ops.sum(logits * own, axis=1), classes, ops.shape(own)[1])
 
 
 @component(tasks=["metric-learning"], references=[_DENG])
@@ -200,8 +200,8 @@ class ArcFaceLoss(FunctionLoss, function=arcface_loss, check=check_arcface):
         super().__init__(reduction, name, dtype, margin=margin, scale=scale)
 
 
-def _similarities_and_own(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any]:
-    """Return the similarities, and zeros and ones of the same shape that mark each sample's own class."""
+def _similarities_and_own(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any, Any]:
+    """Return the similarities, zeros and ones of the same shape that mark each sample's own class, and the classes."""
     similarities = in_float32(y_pred)
     labels = ops.convert_to_tensor(y_true)
     if len(similarities.shape) != 2 or tuple(labels.shape[1:]) not in {(), (1,)}:
@@ -212,4 +212,4 @@ def _similarities_and_own(y_true: Any, y_pred: Any, loss: str) -> tuple[Any, Any
     check_one_batch(labels, similarities, loss)
     labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
     classes = ops.arange(ops.shape(similarities)[1], dtype="int32")
-    return similarities, ops.cast(ops.equal(labels, classes[None, :]), similarities.dtype)
+    return similarities, ops.cast(ops.equal(labels, classes[None, :]), similarities.dtype), labels[:, 0]

@@ -9,6 +9,8 @@ import numpy as np
 from keras import ops
 from pydantic import Field
 
+from kplug.losses.labelled import check_one_batch
+
 Distance = Literal["cosine", "euclidean"]
 Capacity = Annotated[int, Field(gt=1)]
 
@@ -83,6 +85,7 @@ class EmbeddingMetric(keras.Metric):
                 f"(batch_size, dim). Received: y_true of shape {tuple(labels.shape)}, "
                 f"y_pred of shape {tuple(embeddings.shape)}"
             )
+        check_one_batch(labels, embeddings, type(self).__name__)
         points = _on_the_sphere(embeddings) if self.distance == "cosine" else embeddings
         if self.points is None:
             self.build(points.shape[-1])

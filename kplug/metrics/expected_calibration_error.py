@@ -9,6 +9,7 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
+from kplug.losses.labelled import check_one_batch
 from kplug.metrics.class_labels import class_ids, weights_per_sample
 
 _GUO = "Guo et al. (2017), On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599"
@@ -136,6 +137,7 @@ class ExpectedCalibrationError(keras.Metric):
                 "ExpectedCalibrationError needs probabilities of shape (batch_size, num_classes), or of class 1 alone "
                 f"of shape (batch_size,). Received: y_pred of shape {tuple(scores.shape)}"
             )
+        check_one_batch(ops.convert_to_tensor(y_true), scores, "ExpectedCalibrationError")
         if len(scores.shape) == 1 or scores.shape[1] == 1:
             scores = ops.reshape(scores, (-1,))
             labels = class_ids(y_true, 1, "ExpectedCalibrationError")

@@ -65,6 +65,9 @@ def agree_across_backends(
         for name, leaves in expected.items():
             assert len(found[name]) == len(leaves), f"{name} returns another structure on {backend}"
             for mine, other in zip(leaves, found[name], strict=True):
+                assert other.shape == mine.shape, (
+                    f"{name}: shape {other.shape} on {backend} beside {mine.shape} on {own}"
+                )
                 finite = np.abs(mine[np.isfinite(mine)])
                 allowed = atol * float(finite.max(initial=0.0))
                 np.testing.assert_allclose(

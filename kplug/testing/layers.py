@@ -56,10 +56,12 @@ def check_layer(
     config = layer.get_config()
     _check_shapes(_fresh(layer, config), inputs)
     if differentiable:
-        _check_gradients(_fresh(layer, config), inputs, smooth and (not random or config.get("seed") is not None))
-    if layer.supports_masking and not random:
-        _check_masks(_fresh(layer, config), inputs)
-    _check_mixed_precision(layer, config, inputs)
+        compare = smooth and (not random or config.get("seed") is not None)
+        for training in (False, True):
+            _check_gradients(_fresh(layer, config), inputs, compare, training)
+    if layer.supports_masking:
+        _check_masks(_fresh(layer, config), inputs, random)
+    _check_mixed_precision(layer, config, inputs, differentiable, random)
     _check_configuration(layer, config)
     _check_training(layer, config, inputs)
     _check_saving(_fresh(layer, config), inputs, random)
@@ -89,6 +91,10 @@ def _check_shapes(layer: keras.layers.Layer, inputs: Any) -> None:
     symbolic = layer(symbolic_inputs(inputs))
     for batch in (inputs, keras.tree.map_structure(lambda array: array[:1], inputs)):
         outputs = layer(_tensors(batch))
+        in_training = layer(_tensors(batch), training=True)
+        assert _shapes(in_training) == _shapes(outputs), (
+            f"{name} puts out {_shapes(in_training)} in training and {_shapes(outputs)} else"
+        )
         for leaf, announced in zip(keras.tree.flatten(outputs), keras.tree.flatten(symbolic), strict=True):
             expected, found = tuple(announced.shape), tuple(leaf.shape)
             fits = len(expected) == len(found) and all(
@@ -106,9 +112,9 @@ def _check_shapes(layer: keras.layers.Layer, inputs: Any) -> None:
             assert tuple(flat) == _shapes(outputs)[0], f"compute_output_shape of {name} says {flat}"
 
 
-def _check_gradients(layer: keras.layers.Layer, inputs: Any, compare: bool) -> None:
-    name = type(layer).__name__
-    for index, (of_leaf, leaf) in enumerate(_by_leaf(layer, inputs)):
+def _check_gradients(layer: keras.layers.Layer, inputs: Any, compare: bool, training: bool) -> None:
+    name = type(layer).__name__ + (" in training" if training else "")
+    for index, (of_leaf, leaf) in enumerate(_by_leaf(layer, inputs, training)):
         found = gradient(of_leaf, leaf)
         assert np.isfinite(found).all(), f"the gradient of {name} by its input {index} is not finite"
         assert np.any(found != 0), f"no gradient of {name} reaches its input {index}"
@@ -116,7 +122,9 @@ def _check_gradients(layer: keras.layers.Layer, inputs: Any, compare: bool) -> N
             check_gradient(of_leaf, leaf, f"{name} by its input {index}")
 
 
-def _by_leaf(layer: keras.layers.Layer, inputs: Any) -> Iterator[tuple[Callable[[Any], Any], np.ndarray]]:
+def _by_leaf(
+    layer: keras.layers.Layer, inputs: Any, training: bool
+) -> Iterator[tuple[Callable[[Any], Any], np.ndarray]]:
     """Yield each float input with the sum of the squared outputs and the added losses as a function of it alone.
 
     The function begins at one state each time: a layer that draws gives the same draws, one that counts the same count.
@@ -133,9 +141,9 @@ def _by_leaf(layer: keras.layers.Layer, inputs: Any) -> Iterator[tuple[Callable[
                 variable.assign(value)
             others = [ops.convert_to_tensor(other) for other in leaves]
             others[index] = x
-            outputs = layer(keras.tree.pack_sequence_as(inputs, others))
-            squares = sum(ops.sum(ops.square(part)) for part in keras.tree.flatten(outputs))
-            return squares + sum(ops.sum(added) for added in layer.losses)
+            outputs = layer(keras.tree.pack_sequence_as(inputs, others), training=training)
+            squares = sum(ops.sum(ops.square(ops.cast(part, "float32"))) for part in keras.tree.flatten(outputs))
+            return squares + sum(ops.cast(ops.sum(added), "float32") for added in layer.losses)
 
         yield of_leaf, leaf
 
@@ -146,7 +154,7 @@ def _state(layer: keras.layers.Layer) -> list[Any]:
     return [variable for variable in layer.variables if id(variable) not in trained]
 
 
-def _check_masks(layer: keras.layers.Layer, inputs: Any) -> None:
+def _check_masks(layer: keras.layers.Layer, inputs: Any, random: bool) -> None:
     """Check that a mask over the samples is handed on, and that what it leaves out costs nothing."""
     name = type(layer).__name__
     leaves = keras.tree.flatten(inputs)
@@ -162,6 +170,8 @@ def _check_masks(layer: keras.layers.Layer, inputs: Any) -> None:
     outputs = layer(keras.tree.map_structure(lambda tensor: Kept()([tensor, mask]), symbolic))
     for output in keras.tree.flatten(outputs):
         assert getattr(output, "_keras_mask", None) is not None, f"{name} supports masks and hands none on"
+    if random:
+        return
     changed = keras.tree.map_structure(lambda array: np.where(_like(kept, array), array, array + 1), inputs)
     before, after = added(inputs), added(changed)
     assert np.isclose(after, before, rtol=1e-5), (
@@ -178,34 +188,62 @@ def _check_backends(
 ) -> None:
     layer(_tensors(inputs))
     weights = [ops.convert_to_numpy(weight) for weight in layer.weights]
-    case = ("kplug.testing.layers:outputs_and_gradients", *portable(layer), weights, inputs, differentiable)
-    agree_across_backends({type(layer).__name__: case}, atol=2e-6, backends=backends)
+    for training in (False, True):
+        case = ("kplug.testing.layers:what_it_does", *portable(layer), weights, inputs, differentiable, training)
+        name = type(layer).__name__ + (" in training" if training else "")
+        agree_across_backends({name: case}, atol=2e-6, backends=backends)
 
 
-def outputs_and_gradients(
-    module: str, serialized: dict[str, Any], weights: list[np.ndarray], inputs: Any, differentiable: bool
+def what_it_does(
+    module: str,
+    serialized: dict[str, Any],
+    weights: list[np.ndarray],
+    inputs: Any,
+    differentiable: bool,
+    training: bool,
 ) -> list[Any]:
-    """Return a portable layer's outputs and added losses, and the gradients of the sum of their squares."""
+    """Return a portable layer's outputs and added losses, its weights after them, and the gradients by its inputs."""
     layer = from_portable(module, serialized)
     layer(_tensors(inputs))
     layer.set_weights(weights)
-    results = [*keras.tree.flatten(layer(_tensors(inputs))), *layer.losses]
+    outputs = layer(_tensors(inputs), training=training)
+    results = [*keras.tree.flatten(outputs), *layer.losses, *map(ops.convert_to_numpy, layer.weights)]
     if differentiable:
-        results += [gradient(of_leaf, leaf) for of_leaf, leaf in _by_leaf(layer, inputs)]
+        layer.set_weights(weights)
+        results += [gradient(of_leaf, leaf) for of_leaf, leaf in _by_leaf(layer, inputs, training)]
     return results
 
 
-def _check_mixed_precision(layer: keras.layers.Layer, config: dict[str, Any], inputs: Any) -> None:
-    mixed = _fresh(layer, config, dtype="mixed_float16")
-    for leaf in keras.tree.flatten(mixed(_tensors(inputs))):
-        if keras.backend.is_float_dtype(leaf.dtype):
-            dtype = keras.backend.standardize_dtype(leaf.dtype)
-            assert dtype == "float16", f"under mixed_float16 {type(layer).__name__} puts out {dtype}"
-            values = ops.convert_to_numpy(ops.cast(leaf, "float32"))
-            assert np.isfinite(values).all(), f"under mixed_float16 {type(layer).__name__} is not finite"
+def _check_mixed_precision(
+    layer: keras.layers.Layer, config: dict[str, Any], inputs: Any, differentiable: bool, random: bool
+) -> None:
+    name = type(layer).__name__
+    precise, mixed = _fresh(layer, config), _fresh(layer, config, dtype="mixed_float16")
+    expected = keras.tree.flatten(precise(_tensors(inputs)))
+    mixed(_tensors(inputs))
+    mixed.set_weights(precise.get_weights())
+    found = keras.tree.flatten(mixed(_tensors(inputs)))
+    for mine, other in zip(found, expected, strict=True):
+        if not keras.backend.is_float_dtype(mine.dtype):
+            continue
+        dtype = keras.backend.standardize_dtype(mine.dtype)
+        assert dtype == "float16", f"under mixed_float16 {name} puts out {dtype}"
+        values, exact = (ops.convert_to_numpy(ops.cast(one, "float32")) for one in (mine, other))
+        assert np.isfinite(values).all(), f"under mixed_float16 {name} is not finite"
+        if not random:
+            scale = float(np.max(np.abs(exact), initial=0.0))
+            np.testing.assert_allclose(
+                values, exact, rtol=0.02, atol=0.01 * scale, err_msg=f"{name} under mixed_float16"
+            )
     for weight in mixed.weights:
         if keras.backend.is_float_dtype(weight.dtype):
             assert weight.dtype == "float32", f"under mixed_float16 the weight {weight.path} is {weight.dtype}"
+    if differentiable:
+        for index, (of_leaf, leaf) in enumerate(_by_leaf(mixed, inputs, training=False)):
+            grown = gradient(of_leaf, leaf)
+            assert np.isfinite(grown).all() and np.any(grown != 0), (
+                f"under mixed_float16 no finite gradient of {name} reaches its input {index}"
+            )
 
 
 def _check_configuration(layer: keras.layers.Layer, config: dict[str, Any]) -> None:

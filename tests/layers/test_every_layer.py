@@ -22,7 +22,8 @@ CASES = {
     "logistic-normal": (lambda: layers.LogisticNormal(seed=1), PAIR, True),
     "dirichlet": (lambda: layers.DirichletSampling(seed=1), np.exp(LOGITS), True),
     "kl": (lambda: layers.KLDivergence(beta=2.0, annealing_steps=4, cycles=2, free_bits=0.1), PAIR, False),
-    "vector quantizer": (lambda: layers.VectorQuantizer(5, restart_threshold=0.1, seed=1), LOGITS, False),
+    "vector quantizer": (lambda: layers.VectorQuantizer(5, restart_threshold=0.1, seed=1), LOGITS, True),
+    "vector quantizer that restarts no codes": (lambda: layers.VectorQuantizer(5, seed=1), LOGITS, False),
     "vector quantizer by gradients": (
         lambda: layers.VectorQuantizer(5, ema_decay=None, seed=1),
         RNG.normal(size=(6, 2, 4)),
@@ -33,7 +34,13 @@ CASES = {
     "proxy head": (lambda: layers.ProxyHead(3, centers_per_class=2), LOGITS, False),
 }
 
-OTHER_GRADIENTS = {"straight through", "vector quantizer", "vector quantizer by gradients", "gradient reversal"}
+OTHER_GRADIENTS = {
+    "straight through",
+    "vector quantizer",
+    "vector quantizer that restarts no codes",
+    "vector quantizer by gradients",
+    "gradient reversal",
+}
 """Layers whose gradients are meant to be others than those of their outputs."""
 
 

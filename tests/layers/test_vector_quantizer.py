@@ -131,3 +131,15 @@ def test_training_puts_a_code_on_every_cluster():
     history = model.fit(data, data, batch_size=50, epochs=30, verbose=0, shuffle=True).history
     assert float(layer.last_perplexity) > 3.9
     assert history["loss"][-1] < 0.05
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0, 3000.0])
+def test_the_nearest_code_is_found_far_from_the_origin(offset):
+    rng = np.random.default_rng(0)
+    codebook = (rng.normal(size=(32, 8)) + offset).astype("float32")
+    layer = kplug.VectorQuantizer(32)
+    layer.build((None, 8))
+    layer.codebook.assign(codebook)
+    vectors = (rng.normal(size=(200, 8)) + offset).astype("float32")
+    distances = np.square(vectors[:, None].astype("float64") - codebook[None]).sum(axis=-1)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.encode(vectors)), distances.argmin(axis=1))

@@ -43,7 +43,7 @@ CASES = {
     "n-pairs": (losses.NPairsLoss(), LABELS, VIEWS),
     "n-pairs, several labels": (losses.NPairsMultilabelLoss(), (LOGITS > 0).astype(int), VIEWS),
     "lifted structure": (losses.LiftedStructureLoss(), LABELS, EMBEDDINGS),
-    "multi-similarity": (losses.MultiSimilarityLoss(beta=5.0), LABELS, EMBEDDINGS),
+    "multi-similarity": (losses.MultiSimilarityLoss(beta=5.0), LABELS, OTHER_EMBEDDINGS),
     "proxy anchor": (losses.ProxyAnchorLoss(alpha=4.0), LABELS, COSINES),
     "arcface": (losses.ArcFaceLoss(scale=4.0), LABELS, 0.9 * COSINES),
     "length penalty": (losses.LengthPenaltyLoss(alpha=0.3), TOKENS, TOKEN_LOGITS),
@@ -126,10 +126,14 @@ def test_a_class_documents_every_parameter(cls):
         (lambda: losses.ELBOLoss(beta=-1.0), "beta=-1.0"),
         (lambda: losses.ELBOLoss(free_bits=-1.0), "free_bits=-1.0"),
         (lambda: losses.ELBOLoss(scale=0.0), "scale=0.0"),
-        (lambda: losses.TripletHardLoss(margin="a"), "`margin` must be a number.*'a'"),
-        (lambda: losses.FocalLoss(gamma=True), "`gamma` must be a number.*True"),
-        (lambda: losses.FocalLoss(from_logits="yes"), "`from_logits` must be True or False.*'yes'"),
-        (lambda: losses.CategoricalFocalLoss(axis=0.5), "`axis` must be a whole number.*0.5"),
+        (lambda: losses.TripletHardLoss(margin="a"), "`margin` should be a valid number.*'a'"),
+        (lambda: losses.TripletAllLoss(margin=None), "`margin` should be a valid number.*None"),
+        (lambda: losses.FocalLoss(gamma=True), "`gamma` should be a valid number.*True"),
+        (lambda: losses.FocalLoss(axis=None), "`axis` should be a valid integer.*None"),
+        (lambda: losses.FocalLoss(from_logits="yes"), "`from_logits` should be a valid boolean.*'yes'"),
+        (lambda: losses.CategoricalFocalLoss(axis=0.5), "`axis` should be a valid integer.*0.5"),
+        (lambda: losses.LengthPenaltyLoss(end_id=2.5), "`end_id`.*2.5"),
+        (lambda: losses.LengthPenaltyLoss(padding_id=-1), "`padding_id`.*-1"),
     ],
 )
 def test_a_wrong_parameter_is_named(make, named):
@@ -156,6 +160,9 @@ def test_a_wrong_parameter_is_named(make, named):
         ("length_penalty_loss", [[0, 1]], (1, 3), r"\(1, 3\)"),
         ("categorical_focal_loss", [1], (1, 3), "sparse_categorical_focal_loss"),
         ("sparse_categorical_focal_loss", [[0, 1]], (1, 3), r"\(1, 2\)"),
+        ("contrastive_loss", [[0, 1]], (1, 2, 4), r"\(1, 2\)"),
+        ("npairs_loss", [[0, 1]], (1, 2, 4), r"\(1, 2\)"),
+        ("length_penalty_loss", [[1], [1]], (2, 5, 4), r"\(2, 1\).*\(2, 5, 4\)"),
         ("npairs_multilabel_loss", [[3], [1]], (2, 2, 3), r"\(2, 1\).*npairs_loss"),
     ],
 )
@@ -190,6 +197,7 @@ def test_another_number_of_targets_than_predictions_is_refused(function, shape):
     [
         ((np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 2)), np.ones((2, 2))), r"\(2, 3\).*\(2, 1\)"),
         ((np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 2)), np.ones((2, 1))), r"\(2, 2\).*\(2, 1\)"),
+        ((np.ones((6, 3)), np.ones((6, 3)), np.ones((1, 2)), np.ones((1, 2))), r"one batch.*\(6, 3\).*\(1, 2\)"),
     ],
 )
 def test_an_elbo_of_tensors_that_do_not_fit_is_refused(arguments, named):
@@ -200,9 +208,9 @@ def test_an_elbo_of_tensors_that_do_not_fit_is_refused(arguments, named):
 @pytest.mark.parametrize(
     ("function", "y_true", "y_pred"),
     [
-        ("sparse_categorical_focal_loss", [0, 3, -1], PROBABILITIES[:3, :3]),
-        ("arcface_loss", [0, 4, -1], COSINES[:3]),
-        ("proxy_anchor_loss", [0, 4, -1], COSINES[:3]),
+        ("sparse_categorical_focal_loss", [0, 3, 99], PROBABILITIES[:3, :3]),
+        ("arcface_loss", [0, 4, 99], COSINES[:3]),
+        ("proxy_anchor_loss", [0, 4, 99], COSINES[:3]),
         ("contrastive_loss", [0, -1, 2], VIEWS[:3]),
         ("length_penalty_loss", [[1, 2, 0], [1, 9, 0], [-1, 2, 0]], TOKEN_LOGITS[:, :3]),
     ],
@@ -210,6 +218,30 @@ def test_an_elbo_of_tensors_that_do_not_fit_is_refused(arguments, named):
 def test_a_target_that_means_nothing_costs_nan_and_not_less_than_nothing(function, y_true, y_pred):
     values = keras.ops.convert_to_numpy(getattr(kplug, function)(np.array(y_true), y_pred.astype("float32")))
     np.testing.assert_array_equal(np.isnan(values), [False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("function", "y_pred"),
+    [
+        ("sparse_categorical_focal_loss", PROBABILITIES[:6]),
+        ("arcface_loss", COSINES[:6]),
+        ("proxy_anchor_loss", COSINES[:6]),
+    ],
+)
+def test_a_negative_class_number_leaves_a_sample_out(function, y_pred, gradient):
+    labels, kept = np.array([0, -1, 1, 2, -1, 3]), [0, 2, 3, 5]
+    y_pred = y_pred.astype("float32")
+    values = keras.ops.convert_to_numpy(getattr(kplug, function)(labels, y_pred))
+    alone = keras.ops.convert_to_numpy(getattr(kplug, function)(labels[kept], y_pred[kept]))
+    # Of a loss whose mean is that over the proxies, the sum is as many times larger as there are samples.
+    share = 6 / 4 if function == "proxy_anchor_loss" else 1
+    np.testing.assert_allclose(values[kept], share * alone, rtol=1e-5)
+    np.testing.assert_array_equal(values[[1, 4]], 0)
+    found = gradient(lambda x: getattr(kplug, function)(labels, x), y_pred)
+    np.testing.assert_array_equal(found[[1, 4]], 0)
+    loss = losses.SparseCategoricalFocalLoss()
+    if function == loss.name:
+        assert float(loss(labels, y_pred, sample_weight=labels >= 0)) == pytest.approx(values.sum() / 6, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -222,3 +254,19 @@ def test_a_target_that_means_nothing_costs_nan_and_not_less_than_nothing(functio
 def test_an_empty_batch_has_no_values(function):
     values = getattr(kplug, function)(np.zeros((0,), "int32"), np.zeros((0, 4), "float32"))
     assert tuple(values.shape) == (0,)
+
+
+@pytest.mark.parametrize(("name", "value"), [("padding_id", 4), ("end_id", 7)])
+def test_a_token_that_the_vocabulary_lacks_is_refused(name, value):
+    with pytest.raises(ValueError, match=rf"{name}={value}"):
+        kplug.length_penalty_loss(TOKENS, TOKEN_LOGITS.astype("float32"), **{name: value})
+
+
+def test_an_elbo_of_several_dtypes_is_computed_in_the_widest():
+    narrow = kplug.elbo_loss(*(np.full(shape, 0.5, "float32") for shape in ((2, 3), (2, 3), (2, 2), (2, 2))))
+    mixed = kplug.elbo_loss(
+        *(np.full(shape, 0.5, dtype) for shape, dtype in (((2, 3), "float64"), ((2, 3), "float32"))),
+        *(np.full((2, 2), 0.5, "float64"),) * 2,
+    )
+    np.testing.assert_allclose(mixed, narrow, rtol=1e-6)
+    assert float(kplug.gaussian_kl(np.ones((1, 2)), np.zeros((1, 2), "float32"))[0]) == 1.0

@@ -224,3 +224,37 @@ def test_distances_are_right_far_from_the_origin_and_beside_a_far_outlier(offset
     expected = np.sqrt(np.sum(np.square(exact[:, None] - exact[None]), axis=-1))
     found = keras.ops.convert_to_numpy(pairwise_distances(keras.ops.convert_to_tensor(points)))
     np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**16), margin=st.sampled_from([0.0, 0.5, 1.0]), nonzero=st.booleans())
+def test_triplets_that_just_cost_nothing_do_not_count(seed, margin, nonzero):
+    rng = np.random.default_rng(seed)
+    x, labels = rng.integers(0, 5, size=(7, 1)) / 2, rng.integers(0, 3, 7)
+    terms = [
+        abs(x[a, 0] - x[p, 0]) - abs(x[a, 0] - x[n, 0]) + margin
+        for a in range(7)
+        for p in range(7)
+        for n in range(7)
+        if a != p and labels[a] == labels[p] != labels[n]
+    ]
+    counted = [max(term, 0) for term in terms if term > 0 or not nonzero]
+    found = mean(kplug.triplet_all_loss(labels, x.astype("float32"), margin, nonzero_mean=nonzero))
+    assert found == pytest.approx(np.mean(counted) if counted else 0.0, rel=1e-5, abs=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**16), shift=st.floats(-50, 50, width=32))
+def test_a_shift_of_all_logits_changes_nothing(seed, shift):
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(6, 4)).astype("float32"), rng.integers(0, 4, 6)
+    before, after = (
+        kplug.sparse_categorical_focal_loss(labels, one, gamma=0.5, from_logits=True)
+        for one in (logits, logits + np.float32(shift))
+    )
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
+    tokens = rng.integers(0, 4, (2, 3))
+    before, after = (
+        kplug.length_penalty_loss(tokens, one.reshape(2, 3, 4)) for one in (logits, logits + np.float32(shift))
+    )
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)

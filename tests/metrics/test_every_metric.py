@@ -36,3 +36,12 @@ CASES = {
 def test_a_metric_works_in_every_way_keras_uses_one(case, other_backends):
     make, y_true, y_pred, options = CASES[case]
     testing.check_metric(make(), y_true, y_pred, backends=other_backends, **options)
+
+
+@pytest.mark.parametrize(
+    "case", ["recall at 2", "mean average precision at r", "calibration error", "matthews correlation"]
+)
+def test_another_number_of_targets_than_predictions_is_refused(case):
+    make, y_true, y_pred, _ = CASES[case]
+    with pytest.raises(ValueError, match=r"one target per prediction.*\(1,\).*\(12, "):
+        make().update_state(y_true[:1], y_pred.astype("float32"))

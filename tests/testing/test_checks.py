@@ -86,6 +86,22 @@ def test_a_bad_loss_is_found_out(loss, message):
         testing.check_loss(loss, Y, P, backends=())
 
 
+@pytest.mark.parametrize("shape", [(12, 3), (128, 5)], ids=str)
+def test_a_gradient_that_is_slightly_wrong_or_lacks_a_sample_is_found_out(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    check_gradient(lambda z: ops.sum(ops.exp(z), axis=1), x, "the exponential")
+    with pytest.raises(AssertionError, match="disagrees with differences"):
+        check_gradient(lambda z: 0.9 * ops.square(z) + 0.1 * ops.stop_gradient(ops.square(z)), x, "the square")
+    kept = np.ones((shape[0], 1), "float32")
+    kept[: shape[0] // 2] = 0
+
+    def half_of_them(z):
+        return kept * ops.square(z) + (1 - kept) * ops.stop_gradient(ops.square(z))
+
+    with pytest.raises(AssertionError, match="disagrees with differences"):
+        check_gradient(half_of_them, x, "half of them")
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (128, 100)], ids=str)
 def test_a_gradient_that_points_uphill_is_found_out_whatever_the_size(shape):
     x = np.random.default_rng(0).normal(size=shape)
@@ -149,6 +165,28 @@ class CountsMaskedSamples(Doubling):
         return 2 * inputs
 
 
+@keras.saving.register_keras_serializable(package="checks")
+class ZeroInHalfPrecision(Doubling):
+    def call(self, inputs):
+        return 2 * inputs * (0.0 if self.compute_dtype == "float16" else 1.0)
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class StopsInTraining(Doubling):
+    def call(self, inputs, training=None):
+        return ops.stop_gradient(2 * inputs) if training else 2 * inputs
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class DropsMasksAndDraws(KeepsTheMask):
+    def __init__(self, seed=1, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
 def test_a_good_layer_passes(other_backends):
     testing.check_layer(Doubling(), P, backends=other_backends)
 
@@ -160,6 +198,8 @@ def test_a_good_layer_passes(other_backends):
         (HalvesGradients(), "the gradient of HalvesGradients by its input 0 disagrees with differences"),
         (KeepsTheMask(), "supports masks and hands none on"),
         (CountsMaskedSamples(), "counts samples that a mask leaves out"),
+        (ZeroInHalfPrecision(), "under mixed_float16"),
+        (StopsInTraining(), "no gradient of StopsInTraining in training reaches its input 0"),
         (StopsGradients(), "no gradient of StopsGradients reaches its input 0"),
         (ForgetsItsFactor(), "under mixed_float16 ForgetsItsFactor puts out float32"),
     ],
@@ -168,6 +208,11 @@ def test_a_good_layer_passes(other_backends):
 def test_a_bad_layer_is_found_out(layer, message):
     with pytest.raises(AssertionError, match=message):
         testing.check_layer(layer, P, backends=())
+
+
+def test_a_layer_that_draws_must_hand_its_mask_on_too():
+    with pytest.raises(AssertionError, match="supports masks and hands none on"):
+        testing.check_layer(DropsMasksAndDraws(), P, random=True, backends=())
 
 
 @keras.saving.register_keras_serializable(package="checks")
