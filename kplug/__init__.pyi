@@ -79,6 +79,7 @@ from kplug.models.augmentation import augmentation as augmentation
 from kplug.models.augmented_cnn import AugmentedCNN as AugmentedCNN
 from kplug.models.topic_model import NeuralTopicModel as NeuralTopicModel
 from kplug.models.vae import VAE as VAE
+from kplug.models.vqvae import VQVAE as VQVAE
 from kplug.saving import load_model as load_model
 
 __version__: str

@@ -44,7 +44,7 @@ def test_the_wheel_declares_the_command_and_the_components(wheel):
     text = wheel.read(entry_points).decode()
     assert "kplug = kplug.cli.app:main" in text
     models = text.split("[kplug.models]")[1]
-    for model in ("augmented_cnn:AugmentedCNN", "topic_model:NeuralTopicModel", "vae:VAE"):
+    for model in ("augmented_cnn:AugmentedCNN", "topic_model:NeuralTopicModel", "vae:VAE", "vqvae:VQVAE"):
         assert f" = kplug.models.{model}" in models
 
 
