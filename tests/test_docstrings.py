@@ -28,6 +28,8 @@ def test_the_examples_run(part):
     said = []
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(found, out=said.append)
     assert result.failed == 0, "".join(said)
+    if inspect.isclass(part) and issubclass(part, keras.losses.Loss | keras.metrics.Metric | keras.layers.Layer):
+        assert result.attempted > 0 or issubclass(part, keras.Model), f"{part.__name__} has no example that runs"
 
 
 COMPONENTS = [one for one in components() if one.namespace == "kplug" and one.kind != "optimizer"]

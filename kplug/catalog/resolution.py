@@ -30,7 +30,7 @@ def resolve(name: str, kind: str | None = None) -> Component:
         raise UnknownComponentError(f"A component's name is a string, such as 'focal_loss'. Received: {name!r}")
     wanted_kind = None if kind is None else kind_of(kind)
     candidates = components(wanted_kind)
-    matches = [component for component in candidates if _matches(component, name)]
+    matches = [component for component in candidates if is_called(component, name)]
     usable = [component for component in matches if component.fault is None]
     if not matches:
         raise UnknownComponentError(_unknown_message(name, wanted_kind, candidates))
@@ -47,7 +47,8 @@ def resolve(name: str, kind: str | None = None) -> Component:
     return chosen[0]
 
 
-def _matches(component: Component, name: str) -> bool:
+def is_called(component: Component, name: str) -> bool:
+    """Say whether a person who types this name may mean the component: its name, or its id."""
     namespace, slash, bare = name.rpartition("/")
     if slash and folded(namespace) != folded(component.namespace):
         return False

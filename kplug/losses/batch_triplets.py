@@ -90,6 +90,12 @@ class TripletSemihardLoss(FunctionLoss, function=triplet_semihard_loss, check=ch
 
     Example:
 
+    >>> loss = kplug.TripletSemihardLoss(margin=3.0)
+    >>> round(float(loss([0, 0, 1, 1], [[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    1.3843
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.TripletSemihardLoss(margin=0.5))
     model.fit(images, labels)
@@ -176,6 +182,12 @@ class TripletHardLoss(FunctionLoss, function=triplet_hard_loss, check=check_marg
     The class of `kplug.triplet_hard_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.TripletHardLoss(margin=3.0)
+    >>> round(float(loss([0, 0, 1, 1], [[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    1.3843
+
+    In a model:
 
     ```python
     model.compile("adam", loss=kplug.TripletHardLoss(soft_margin=True))
@@ -273,6 +285,12 @@ class TripletAllLoss(FunctionLoss, function=triplet_all_loss, check=check_margin
     The class of `kplug.triplet_all_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.TripletAllLoss(margin=3.0)
+    >>> round(float(loss([0, 0, 1, 1], [[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    1.0419
+
+    In a model:
 
     ```python
     model.compile("adam", loss=kplug.TripletAllLoss(margin=0.2, nonzero_mean=True))

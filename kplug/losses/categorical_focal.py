@@ -113,6 +113,12 @@ class CategoricalFocalLoss(FunctionLoss, function=categorical_focal_loss, check=
 
     Example:
 
+    >>> loss = kplug.CategoricalFocalLoss(alpha=None)
+    >>> round(float(loss([[0, 1]], [[0.2, 0.8]])), 4)
+    0.0089
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.CategoricalFocalLoss(from_logits=True))
     ```
@@ -209,6 +215,12 @@ class SparseCategoricalFocalLoss(FunctionLoss, function=sparse_categorical_focal
     The class of `kplug.sparse_categorical_focal_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.SparseCategoricalFocalLoss(alpha=None)
+    >>> round(float(loss([1], [[0.2, 0.8]])), 4)
+    0.0089
+
+    In a model:
 
     ```python
     model.compile("adam", loss=kplug.SparseCategoricalFocalLoss(from_logits=True))

@@ -96,6 +96,12 @@ class ContrastiveLoss(FunctionLoss, function=contrastive_loss, check=check_margi
 
     Example:
 
+    >>> loss = kplug.ContrastiveLoss(margin=2.0)
+    >>> round(float(loss([1, 0], [[[1.0, 0.0], [1.0, 0.1]], [[0.0, 1.0], [0.3, 1.0]]])), 4)
+    1.45
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.ContrastiveLoss(margin=1.0))
     ```
@@ -166,6 +172,12 @@ class SupervisedContrastiveLoss(FunctionLoss, function=supervised_contrastive_lo
     The class of `kplug.supervised_contrastive_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.SupervisedContrastiveLoss(temperature=0.5)
+    >>> round(float(loss([0, 0, 1, 1], [[1.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    1.4844
+
+    In a model:
 
     ```python
     encoder.compile("adam", loss=kplug.SupervisedContrastiveLoss(temperature=0.1))
@@ -245,6 +257,12 @@ class NTXentLoss(FunctionLoss, function=ntxent_loss, check=check_temperature):
     The class of `kplug.ntxent_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.NTXentLoss(temperature=0.5)
+    >>> round(float(loss([0, 0], [[[1.0, 0.0], [1.0, 0.1]], [[0.0, 1.0], [0.3, 1.0]]])), 4)
+    0.3596
+
+    In a model:
 
     ```python
     model.compile("adam", loss=kplug.NTXentLoss(temperature=0.5))

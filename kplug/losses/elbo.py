@@ -152,6 +152,12 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
 
     Example:
 
+    >>> outputs = {"reconstruction": [[0.0, 0.0]], "mean": [[1.0]], "log_var": [[0.0]]}
+    >>> round(float(kplug.ELBOLoss()(np.ones((1, 2)), outputs)), 4)  # 2 log 2 + 1/2
+    1.8863
+
+    In a model:
+
     ```python
     x = keras.Input((64,))
     h = keras.layers.Dense(128, activation="relu")(x)

@@ -98,7 +98,7 @@ def _check_types(cls: type, parameters: dict[str, Any]) -> None:
 
 
 @cache
-def _adapters(cls: type) -> dict[str, TypeAdapter]:
+def _adapters(cls: Any) -> dict[str, TypeAdapter]:
     """Return what checks each parameter by its annotation; a class without annotations has none."""
     hints = get_type_hints(cls.__init__, include_extras=True)
     return {name: TypeAdapter(hints[name]) for name in inspect.signature(cls.__init__).parameters if name in hints}

@@ -122,6 +122,12 @@ class LengthPenaltyLoss(FunctionLoss, function=length_penalty_loss, check=check_
 
     Example:
 
+    >>> loss = kplug.LengthPenaltyLoss(alpha=0.5)
+    >>> round(float(loss([[1, 0]], [[[0.0, 2.0], [2.0, 0.0]]])), 4)
+    0.127
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.LengthPenaltyLoss(alpha=0.1, end_id=2))
     ```

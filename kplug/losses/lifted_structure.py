@@ -78,6 +78,12 @@ class LiftedStructureLoss(FunctionLoss, function=lifted_structure_loss, check=ch
 
     Example:
 
+    >>> loss = kplug.LiftedStructureLoss(margin=2.0)
+    >>> round(float(loss([0, 0, 1, 1], [[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    1.2073
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.LiftedStructureLoss(margin=1.0))
     model.fit(images, labels)

@@ -110,6 +110,12 @@ class MultiSimilarityLoss(FunctionLoss, function=multi_similarity_loss, check=ch
 
     Example:
 
+    >>> loss = kplug.MultiSimilarityLoss(beta=5.0)
+    >>> round(float(loss([0, 0, 1, 1], [[1.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 3.0]])), 4)
+    0.6747
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.MultiSimilarityLoss())
     model.fit(images, labels)

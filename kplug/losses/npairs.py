@@ -66,6 +66,12 @@ class NPairsLoss(FunctionLoss, function=npairs_loss):
 
     Example:
 
+    >>> loss = kplug.NPairsLoss()
+    >>> round(float(loss([0, 1], [[[1.0, 0.0], [1.0, 0.1]], [[0.0, 1.0], [0.3, 1.0]]])), 4)
+    0.3722
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.NPairsLoss())
     ```
@@ -134,6 +140,12 @@ class NPairsMultilabelLoss(FunctionLoss, function=npairs_multilabel_loss):
     The class of `kplug.npairs_multilabel_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.NPairsMultilabelLoss()
+    >>> round(float(loss([[1, 1], [0, 1]], [[[1.0, 0.0], [1.0, 0.1]], [[0.0, 1.0], [0.3, 1.0]]])), 4)
+    0.7138
+
+    In a model:
 
     ```python
     model.compile("adam", loss=kplug.NPairsMultilabelLoss())

@@ -94,6 +94,12 @@ class ProxyAnchorLoss(FunctionLoss, function=proxy_anchor_loss, check=check_prox
 
     Example:
 
+    >>> loss = kplug.ProxyAnchorLoss(alpha=4.0)
+    >>> round(float(loss([0, 1], [[0.9, 0.1], [0.2, 0.4]])), 4)
+    1.4688
+
+    In a model:
+
     ```python
     similarities = kplug.ProxyHead(num_classes)(encoder(images))
     model = keras.Model(images, similarities)
@@ -181,6 +187,12 @@ class ArcFaceLoss(FunctionLoss, function=arcface_loss, check=check_arcface):
     The class of `kplug.arcface_loss`, which has the formula, the shapes and when to use it.
 
     Example:
+
+    >>> loss = kplug.ArcFaceLoss(scale=4.0)
+    >>> round(float(loss([0, 1], [[0.9, 0.1], [0.2, 0.4]])), 4)
+    0.782
+
+    In a model:
 
     ```python
     cosines = kplug.ProxyHead(num_classes)(encoder(images))

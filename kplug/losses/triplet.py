@@ -87,6 +87,12 @@ class TripletLoss(FunctionLoss, function=triplet_loss, check=check_margin_and_di
 
     Example:
 
+    >>> loss = kplug.TripletLoss(margin=2.0)
+    >>> round(float(loss([0], [[[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]]])), 4)
+    1.0
+
+    In a model:
+
     ```python
     model.compile("adam", loss=kplug.TripletLoss(margin=0.2, distance="squared"))
     ```

@@ -90,7 +90,8 @@ class MatthewsCorrelation(keras.Metric):
         self.confusion = self.add_variable((num_classes, num_classes), "zeros", dtype=self.precise, name="confusion")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        check_one_batch(*map(ops.convert_to_tensor, (y_true, y_pred)), "MatthewsCorrelation")
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        check_one_batch(y_true, y_pred, "MatthewsCorrelation")
         true = class_ids(y_true, self.num_classes, "MatthewsCorrelation")
         true = ops.one_hot(true, self.num_classes, dtype=self.precise)
         predicted = ops.one_hot(self._predicted(y_pred), self.num_classes, dtype=self.precise)

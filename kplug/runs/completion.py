@@ -10,7 +10,7 @@ from kplug.catalog.component import Component
 from kplug.catalog.description import Description, describe_all, known
 from kplug.catalog.discovery import components
 from kplug.catalog.parameters import check_parameters, parse_value
-from kplug.catalog.resolution import resolve
+from kplug.catalog.resolution import is_called, resolve
 from kplug.errors import BrokenComponentError, IncompatibleComponentsError, ParameterError, SpecError
 from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
 
@@ -60,14 +60,16 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         _check_part(descriptions[component], model, _shared(model.tasks, dataset.tasks))
 
     parameters = {section: dict(getattr(spec, section).parameters) for section in chosen if getattr(spec, section)}
-    parameters |= {component.name: dict(one.parameters) for component, one in zip(metrics, spec.metrics, strict=True)}
-    owners = {**chosen, **{component.name: component for component in metrics}}
+    of_metrics = [dict(metric.parameters) for metric in spec.metrics]
     for section, name, text in overrides:
-        if section not in owners:
-            raise ParameterError(_nothing_to_set(section, name))
-        by_name = {parameter.name: parameter for parameter in descriptions[owners[section]].parameters}
+        if section in chosen:
+            component, values_of = chosen[section], parameters.setdefault(section, {})
+        else:
+            index = _chosen_metric(section, name, metrics)
+            component, values_of = metrics[index], of_metrics[index]
+        by_name = {parameter.name: parameter for parameter in descriptions[component].parameters}
         schema = by_name[name].schema if name in by_name else None
-        parameters.setdefault(section, {})[name] = parse_value(text, schema)
+        values_of[name] = parse_value(text, schema)
 
     completed = {
         section: ComponentSpec(
@@ -88,11 +90,12 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
                 f"metric {component.name}",
                 component.name,
                 descriptions[component].parameters,
-                parameters[component.name],
+                given,
             ),
         )
-        for component in metrics
+        for component, given in zip(metrics, of_metrics, strict=True)
     ]
+    _check_metric_names(completed_metrics)
     for section, component in chosen.items():
         filled = _provided(descriptions[component], dataset) if section in {"model", "loss"} else ()
         _check_required(completed[section], descriptions[component], section, filled)
@@ -111,10 +114,34 @@ def _split_setting(setting: str) -> tuple[str, str, str]:
     return section, name, text
 
 
-def _nothing_to_set(section: str, name: str) -> str:
+def _chosen_metric(section: str, name: str, metrics: list[Component]) -> int:
+    """Return which of the chosen metrics a setting is for.
+
+    Raises:
+        ParameterError: If it is for none of them, or for several.
+    """
     if section in SECTIONS:
-        return f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}."
-    return f"--set {section}.{name}: there is no such section: {_SECTIONS_IN_WORDS}"
+        raise ParameterError(f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}.")
+    meant = [index for index, metric in enumerate(metrics) if is_called(metric, section)]
+    if not meant:
+        raise ParameterError(f"--set {section}.{name}: there is no such section: {_SECTIONS_IN_WORDS}")
+    if len(meant) > 1:
+        raise ParameterError(
+            f"--set {section}.{name}: {len(meant)} metrics of that name were chosen. Set their parameters in the spec."
+        )
+    return meant[0]
+
+
+def _check_metric_names(metrics: Iterable[ComponentSpec]) -> None:
+    """Refuse two metrics that would be reported under one name."""
+    seen = set()
+    for metric in metrics:
+        name = metric.parameters.get("name", metric.name.rpartition("/")[2])
+        if name in seen:
+            raise SpecError(
+                f"Two metrics would be reported as {name!r}. Leave one out, or give it another `name` in the spec."
+            )
+        seen.add(name)
 
 
 def _check_backend(backend: str) -> None:

@@ -84,7 +84,7 @@ def test_a_value_may_hold_an_equals_sign_and_spaces(parts):
 @pytest.mark.parametrize(
     ("change", "settings", "error", "message"),
     [
-        ({"model": "vaee"}, [], UnknownComponentError, "no model 'vaee'. Did you mean vae?"),
+        ({"model": "vaee"}, [], UnknownComponentError, "no model 'vaee'. Did you mean vae"),
         ({"dataset": "digit"}, [], UnknownComponentError, "no dataset 'digit'. Did you mean digits?"),
         ({"optimizer": "adm"}, [], UnknownComponentError, "no optimizer 'adm'. Did you mean adam"),
         (
@@ -173,3 +173,23 @@ def test_a_metric_is_filled_from_the_data_and_set_by_its_name():
 def test_a_metric_for_another_task_is_refused():
     with pytest.raises(IncompatibleComponentsError, match="metric recall_at_k is for metric-learning"):
         complete({"model": "augmented_cnn", "dataset": "digits", "metrics": ["recall_at_k"]})
+
+
+@pytest.mark.parametrize("section", ["Matthews-Correlation", "kplug/matthews_correlation"])
+def test_a_metric_may_be_called_as_anywhere(section):
+    values = {"model": "augmented_cnn", "dataset": "digits", "metrics": ["matthews_correlation"]}
+    assert complete(values, [f"{section}.threshold=0.7"]).metrics[0].parameters == {"threshold": 0.7}
+
+
+def test_two_metrics_of_one_kind_keep_their_own_parameters():
+    calibration = "expected_calibration_error"
+    metrics = [
+        {"name": calibration, "parameters": {"num_bins": 5}},
+        {"name": calibration, "parameters": {"num_bins": 15, "name": "ece15"}},
+    ]
+    values = {"model": "augmented_cnn", "dataset": "digits", "metrics": metrics}
+    assert [one.parameters for one in complete(values).metrics] == [one["parameters"] for one in metrics]
+    with pytest.raises(ParameterError, match="2 metrics of that name"):
+        complete(values, [f"{calibration}.num_bins=3"])
+    with pytest.raises(SpecError, match="reported as 'expected_calibration_error'"):
+        complete({**values, "metrics": [calibration, calibration]})
