@@ -181,10 +181,13 @@ def test_the_mask_of_the_mean_is_passed_on():
     np.testing.assert_allclose(means[1], values[1, :3].mean(axis=0), rtol=1e-5)
 
 
-def test_stacked_draws_have_no_mask():
+def test_stacked_draws_have_the_mask_of_their_sample():
     layer = kplug.Sampling(num_samples=2)
     mask = ops.convert_to_tensor([[True, False]])
-    assert layer.compute_mask([None, None], [mask, mask]) is None
+    np.testing.assert_array_equal(layer.compute_mask([None, None], [mask, mask]), [[[True, False], [True, False]]])
+    by_sample = ops.convert_to_tensor([True, False])
+    np.testing.assert_array_equal(layer.compute_mask([None, None], [by_sample, by_sample]), [True, False])
+    assert layer.compute_mask([None, None], None) is None
     assert kplug.Sampling().compute_mask([None, None], None) is None
     assert kplug.Sampling().compute_mask([None, None], [None, None]) is None
 
