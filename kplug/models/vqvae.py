@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
@@ -17,15 +16,13 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.layers.vector_quantizer import VectorQuantizer
 from kplug.losses.likelihoods import log_likelihood
+from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number, check_values
+from kplug.models.vqvae_codes import DiscreteLatents, batches_of
 from kplug.models.vqvae_networks import convolutional_networks, dense_networks
-from kplug.models.vqvae_prior import CodePrior
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
 _OORD = "van den Oord et al. (2017), Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937"
-_RAZAVI = (
-    "Razavi et al. (2019), Generating Diverse High-Fidelity Images with VQ-VAE-2, https://arxiv.org/abs/1906.00446"
-)
 _JUKEBOX = "Dhariwal et al. (2020), Jukebox: A Generative Model for Music, https://arxiv.org/abs/2005.00341"
 _PRIOR_WEIGHT = "prior_"
 _VECTORS_PER_CODE = 8
@@ -36,7 +33,7 @@ _VECTORS_PER_CODE = 8
     tasks=["image-generation", "density-estimation"], own_loss=True, optimizer="adam", references=[_OORD, _JUKEBOX]
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class VQVAE(keras.Model):
+class VQVAE(DiscreteLatents, keras.Model):
     """Autoencoder with discrete latents: writes each sample as a few codes of a learned codebook, and draws new ones.
 
     An encoder turns a sample into vectors, `kplug.VectorQuantizer` puts the nearest codes in their place, and a decoder
@@ -136,25 +133,16 @@ class VQVAE(keras.Model):
             ("prior_units", prior_units),
             ("prior_blocks", prior_blocks),
         ):
-            _check(_is_count(value), f"`{name}` must be a whole number, at least 1", **{name: value})
-        _check(
-            residual_blocks == 0 or _is_count(residual_blocks),
-            "`residual_blocks` must be a whole number, at least 0",
-            residual_blocks=residual_blocks,
-        )
-        for name, sizes in (("filters", filters), ("units", units)):
-            valid = isinstance(sizes, Sequence) and all(map(_is_count, sizes))
-            _check(valid, f"`{name}` must be a list of whole numbers, each at least 1", **{name: sizes})
-        _check(len(filters) > 0, "`filters` must name one convolution at least", filters=filters)
-        known = likelihood in ("bernoulli", "gaussian")
-        _check(known, "`likelihood` must be one of 'bernoulli', 'gaussian'", likelihood=likelihood)
-        _check(isinstance(scale, Real) and scale > 0, "`scale` must be a number greater than 0", scale=scale)
-        _check(
-            isinstance(prior_dropout, Real) and 0 <= prior_dropout < 1,
-            "`prior_dropout` must be at least 0 and less than 1",
-            prior_dropout=prior_dropout,
-        )
-        _check(ema_decay is not None, "`ema_decay` must be between 0 and 1", ema_decay=ema_decay)
+            check_count(name, value)
+        check_count("residual_blocks", residual_blocks, least=0)
+        check_layer_sizes("filters", filters)
+        check_layer_sizes("units", units)
+        check(len(filters) > 0, "`filters` must name one convolution at least", filters=filters)
+        check_choice("likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_number("scale", scale, positive=True)
+        check_number("prior_dropout", prior_dropout)
+        check(prior_dropout < 1, "`prior_dropout` must be less than 1", prior_dropout=prior_dropout)
+        check(ema_decay is not None, "`ema_decay` must be between 0 and 1", ema_decay=ema_decay)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.filters = tuple(filters)
@@ -203,17 +191,6 @@ class VQVAE(keras.Model):
         self.quantizer.build(self.encoder.output_shape)
         self.built = True
 
-    @property
-    def code_shape(self) -> tuple[int, ...]:
-        """Shape of one sample's codes: `(height', width')`, or `(code_length,)` where samples are no images."""
-        self._insist_built()
-        return tuple(self.encoder.output_shape[1:-1])
-
-    @property
-    def prior(self) -> CodePrior | None:
-        """The distribution of the codes that `fit_prior` learned, or `None`."""
-        return self._learned.prior
-
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         codes = self.quantizer(self.encoder(inputs, training=training), training=training)
         return self.decoder(codes, training=training)
@@ -254,7 +231,9 @@ class VQVAE(keras.Model):
             self.build((None, *x.shape[1:]))
         wanted = math.ceil(_VECTORS_PER_CODE * self.num_embeddings / math.prod(self.code_shape))
         chosen = x[self._random_order(len(x))[:wanted]]
-        vectors = np.concatenate([_in_float32(self.encoder(batch, training=False)) for batch in _batches(chosen, 256)])
+        vectors = np.concatenate(
+            [_in_float32(self.encoder(batch, training=False)) for batch in batches_of(chosen, 256)]
+        )
         vectors = vectors.reshape(-1, self.embedding_dim)
         codebook = vectors[np.resize(self._random_order(len(vectors)), self.num_embeddings)]
         self.quantizer.codebook.assign(codebook)
@@ -291,194 +270,7 @@ class VQVAE(keras.Model):
         Raises:
             ValueError: If the array holds NaN or infinity, or values outside 0 to 1 with the Bernoulli likelihood.
         """
-        if not isinstance(x, np.ndarray) or x.size == 0:
-            return
-        low, high = x.min(), x.max()
-        if np.isnan(low) or np.isnan(high):
-            raise ValueError("The data contain NaN. Remove or fill those values first.")
-        if self.likelihood == "bernoulli" and (low < 0 or high > 1):
-            raise ValueError(
-                "With `likelihood='bernoulli'` data must lie between 0 and 1. "
-                f"Received values from {low:g} to {high:g}. "
-                "Rescale them (bytes: divide by 255), or use likelihood='gaussian'."
-            )
-        if np.isinf(low) or np.isinf(high):
-            raise ValueError(
-                f"The data must be finite. Received values from {low:g} to {high:g}. Remove or fill those first."
-            )
-
-    def encode(self, x: Any, batch_size: int = 256) -> np.ndarray:
-        """Return each sample's codes.
-
-        Args:
-            x: Data of shape `(n, ...)`.
-            batch_size: How many samples to work on at a time.
-
-        Returns:
-            NumPy array of whole numbers below `num_embeddings`, int32, of shape `(n, height', width')`, or
-            `(n, code_length)` where samples are no images.
-
-        Raises:
-            ValueError: If the likelihood cannot have the data.
-        """
-        x = np.asarray(x)
-        self.check_data(x)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        batches = [self.quantizer.encode(self.encoder(batch, training=False)) for batch in _batches(x, batch_size)]
-        none = np.zeros((0, *self.code_shape), "int32")
-        return np.concatenate([none, *map(ops.convert_to_numpy, batches)])
-
-    def decode(self, codes: Any, batch_size: int = 256) -> np.ndarray:
-        """Return the data that codes stand for: means of the likelihood.
-
-        Args:
-            codes: Whole numbers below `num_embeddings`, of shape `(n, height', width')` or `(n, code_length)`.
-            batch_size: How many samples to work on at a time.
-
-        Returns:
-            NumPy array of shape `(n, ...)`: probabilities for the Bernoulli likelihood.
-
-        Raises:
-            ValueError: If the model has not seen data yet, or they are no codes of this model.
-        """
-        codes = np.asarray(codes)
-        self._check_codes(codes)
-        none = np.zeros((0, *self.decoder.output_shape[1:]), "float32")
-        return np.concatenate([none, *(self._means(self._outputs(batch)) for batch in _batches(codes, batch_size))])
-
-    def _check_codes(self, codes: np.ndarray) -> None:
-        if codes.shape[1:] != self.code_shape or codes.dtype.kind not in "iu":
-            shape = ", ".join(map(str, ("n", *self.code_shape)))
-            raise ValueError(
-                f"Codes must be whole numbers of shape ({shape}). Received: {codes.dtype} of shape {codes.shape}"
-            )
-        if codes.size and (codes.min() < 0 or codes.max() >= self.num_embeddings):
-            raise ValueError(
-                f"Codes must be whole numbers from 0 to {self.num_embeddings - 1}. "
-                f"Received: numbers from {codes.min()} to {codes.max()}"
-            )
-
-    def _outputs(self, codes: np.ndarray) -> Any:
-        """Return the decoder's logits or means for a batch of codes."""
-        return self.decoder(self.quantizer.decode(ops.convert_to_tensor(codes, "int32")), training=False)
-
-    def _means(self, outputs: Any) -> np.ndarray:
-        outputs = ops.cast(outputs, keras.backend.result_type(outputs.dtype, "float32"))
-        return ops.convert_to_numpy(ops.sigmoid(outputs) if self.likelihood == "bernoulli" else outputs)
-
-    def reconstruct(self, x: Any, batch_size: int = 256) -> np.ndarray:
-        """Return `x` as the model sees it: decoded from its codes, of the shape of `x`."""
-        return self.decode(self.encode(x, batch_size), batch_size)
-
-    def fit_prior(
-        self,
-        x: Any,
-        epochs: int = 50,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        validation_data: Any = None,
-        verbose: Any = "auto",
-    ) -> keras.callbacks.History:
-        """Learn how the codes of data are distributed, so that `generate` can draw new ones.
-
-        The codes of a sample are taken in raster order, and each is predicted from those before it. The autoencoder
-        stays as it is; what was learned before is replaced.
-
-        Args:
-            x: Data of shape `(n, ...)`, at least one sample.
-            epochs: How often to go through them.
-            batch_size: Samples per step; a last, smaller batch is left out.
-            learning_rate: Of Adam.
-            validation_data: Other data of that shape, to watch the training by.
-            verbose: As for `keras.Model.fit`.
-
-        Returns:
-            Keras' history, with `loss` in nats per sample: what the codes cost on top of the reconstruction loss.
-
-        Raises:
-            ValueError: If there is no sample, the likelihood cannot have the data, or `epochs` or `batch_size` is out
-                of range.
-        """
-        _check(_is_count(epochs), "`epochs` must be a whole number, at least 1", epochs=epochs)
-        _check(_is_count(batch_size), "`batch_size` must be a whole number, at least 1", batch_size=batch_size)
-        _check(len(x) > 0, "The prior needs one sample at least", samples=len(x))
-        codes = self._rows(self.encode(x))
-        prior = self.new_prior(self.seed)
-        validation = None if validation_data is None else self._rows(self.encode(validation_data))
-        history = prior.fit(codes, epochs, batch_size, learning_rate, validation, verbose)
-        self._learned.prior = prior
-        return history
-
-    def new_prior(self, seed: int | None = None) -> CodePrior:
-        """Return a prior over this model's codes that has learned nothing yet."""
-        length = math.prod(self.code_shape)
-        prior = CodePrior(
-            self.num_embeddings, length, self.prior_units, self.prior_blocks, self.prior_dropout, seed=seed
-        )
-        prior.network.jit_compile = self.jit_compile
-        return prior
-
-    def _rows(self, codes: np.ndarray) -> np.ndarray:
-        """Return each sample's codes in raster order, in a row."""
-        return codes.reshape(len(codes), math.prod(self.code_shape))
-
-    def generate(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Return `n` new samples: means of the likelihood at codes drawn from the prior.
-
-        Args:
-            n: How many.
-            seed: Whole number that makes them repeat, or `None`.
-
-        Returns:
-            NumPy array of shape `(n, ...)`.
-
-        Raises:
-            ValueError: If the prior has not been trained.
-        """
-        _check(isinstance(n, Integral) and n >= 0, "`n` must be a whole number, at least 0", n=n)
-        return self.decode(self._insist_prior().sample(int(n), seed).reshape(n, *self.code_shape))
-
-    def log_likelihood(self, x: Any, batch_size: int = 256) -> np.ndarray:
-        """Return a lower bound on the log-likelihood of each sample: `log p(x | codes) + log p(codes)`.
-
-        It is a bound as the sum over all codes holds this term among others, and compares with the ELBO of a
-        `kplug.VAE` of the same likelihood.
-
-        Args:
-            x: Data of shape `(n, ...)`.
-            batch_size: How many samples to work on at a time.
-
-        Returns:
-            NumPy array of shape `(n,)`, in nats.
-
-        Raises:
-            ValueError: If the prior has not been trained, or the likelihood cannot have the data.
-        """
-        prior = self._insist_prior()
-        x = np.asarray(x)
-        codes = self.encode(x, batch_size)
-        batches = zip(_batches(x, batch_size), _batches(codes, batch_size), strict=True)
-        given_codes = [ops.convert_to_numpy(self._log_likelihood(data, self._outputs(part))) for data, part in batches]
-        return np.concatenate([np.zeros((0,), "float32"), *given_codes]) + prior.log_prob(self._rows(codes))
-
-    def bits_per_dimension(self, x: Any, batch_size: int = 256) -> float:
-        """Return the mean of `-log_likelihood(x)` in bits per element of a sample; less is better."""
-        elements = math.prod(np.shape(x)[1:])
-        return -float(np.mean(self.log_likelihood(x, batch_size))) / (elements * math.log(2))
-
-    def _insist_built(self) -> None:
-        if not self.built:
-            raise ValueError(
-                "The VQVAE has not seen data yet, so it has no shape. Call `fit`, or `encode` on data, first."
-            )
-
-    def _insist_prior(self) -> CodePrior:
-        if self._learned.prior is None:
-            raise ValueError(
-                "The VQVAE has no prior over its codes. Call `fit_prior(x)` on the training data, after `fit`."
-            )
-        return self._learned.prior
+        check_values(x, self.likelihood, categories=None)
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave pictures: reconstructions, how often each code is used, and samples.
@@ -536,19 +328,5 @@ def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:
     return x if y is None and options.get("sample_weight") is not None else y
 
 
-def _batches(array: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    return [array[start : start + batch_size] for start in range(0, len(array), batch_size)]
-
-
 def _in_float32(tensor: Any) -> np.ndarray:
     return ops.convert_to_numpy(ops.cast(tensor, "float32"))
-
-
-def _check(condition: bool, message: str, **received: Any) -> None:
-    if not condition:
-        values = ", ".join(f"{name}={value!r}" for name, value in received.items())
-        raise ValueError(f"{message}. Received: {values}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1

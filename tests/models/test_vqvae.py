@@ -152,9 +152,9 @@ def test_more_fits_go_on_with_the_codebook(monkeypatch):
 @pytest.mark.slow
 def test_training_on_digits_lowers_the_error_and_uses_many_codes(digits_8x8):
     model = small(keras.optimizers.Adam(0.01), num_embeddings=16, filters=(8,), embedding_dim=4)
-    history = model.fit(digits_8x8, epochs=30, batch_size=12, verbose=0).history
+    history = model.fit(digits_8x8, epochs=40, batch_size=12, verbose=0).history
     assert set(history) == LOGS
-    assert history["reconstruction_loss"][-1] < 0.6 * history["reconstruction_loss"][0]
+    assert history["reconstruction_loss"][-1] < 0.65 * history["reconstruction_loss"][0]
     assert history["perplexity"][-1] > 5
 
 
@@ -223,7 +223,7 @@ def test_mixed_precision_stays_finite(set_dtype_policy):
         ("bernoulli", -0.5, "between 0 and 1. Received values from -0.5 to"),
         ("bernoulli", np.nan, "NaN. Remove or fill"),
         ("gaussian", np.nan, "NaN. Remove or fill"),
-        ("gaussian", np.inf, "finite. Received values from .* to inf"),
+        ("gaussian", np.inf, "infinite values. Remove or limit"),
     ],
 )
 def test_data_that_the_likelihood_cannot_have_are_refused(likelihood, value, message):
@@ -324,7 +324,7 @@ def code_prior():
     prior = CodePrior(num_embeddings=3, length=2, units=8, blocks=1, dropout=0.0, seed=0)
     prior.network.jit_compile = keras.backend.backend() == "jax"
     codes = np.array([[0, 1], [0, 1], [0, 1], [2, 2]], "int32")
-    prior.fit(np.tile(codes, (200, 1)), epochs=2, batch_size=16, learning_rate=0.03, verbose=0)
+    prior.fit(np.tile(codes, (200, 1)), epochs=5, batch_size=100, learning_rate=0.03, verbose=0)
     return prior
 
 
