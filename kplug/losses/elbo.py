@@ -6,6 +6,7 @@ import math
 from typing import Annotated, Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 from pydantic import Field
 
@@ -101,7 +102,7 @@ def elbo_loss(
     >>> [round(float(term[0]), 4) for term in terms]  # 4 log 2 + 1
     [3.7726, 2.7726, 1.0]
     """
-    _check_elbo(likelihood, free_bits, scale)
+    _check_elbo(likelihood, free_bits, scale, log_scale)
     if (posterior is None) == (mean is None) or (mean is None) != (log_var is None):
         raise ValueError("elbo_loss needs either `mean` and `log_var`, or `posterior`.")
     if prior is not None and posterior is None:
@@ -127,7 +128,8 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
     The class of `kplug.elbo_loss`, which has the formula. The model puts out a dictionary with `reconstruction`, `mean`
     and `log_var`, and `log_scale` if a Gaussian's scale is learned; the target is the data.
 
-    It sees all outputs at once, so it is the model's only loss. The target is the data alone, or a dictionary that has
+    It sees all outputs at once, so it is the model's only loss, and Keras hands it no mask: leave samples out by
+    sample weights. The target is the data alone, or a dictionary that has
     them as its `reconstruction`. Keras computes metrics only for targets of the outputs' structure: with
     `metrics={"reconstruction": [...]}` give `{"reconstruction": x, "mean": zeros, "log_var": zeros}`, where the zeros,
     of shape `(num_samples, 1)`, are read by nobody.
@@ -207,7 +209,7 @@ class ELBOLoss(SeesAllOutputs, keras.losses.Loss):
             likelihood=self.likelihood,
             beta=self.beta,
             free_bits=self.free_bits,
-            scale=self.scale,
+            scale=1.0 if "log_scale" in y_pred else self.scale,
             log_scale=y_pred.get("log_scale"),
         )
 
@@ -272,7 +274,7 @@ def iwae_loss(
     >>> round(float(kplug.iwae_loss(x, logits, z, mean, log_var)[0]), 4)  # q is the prior: 4 log 2
     2.7726
     """
-    _check_elbo(likelihood, 0.0, scale)
+    _check_elbo(likelihood, 0.0, scale, log_scale)
     x, reconstruction, z, mean, log_var = in_one_dtype(x, reconstruction, z, mean, log_var)
     check_pair(mean, log_var)
     _check_one_batch(x=x, reconstruction=reconstruction, z=z, mean=mean)
@@ -301,7 +303,7 @@ def _check_one_batch(**parts: Any) -> None:
         raise ValueError(f"The data and what the model puts out for them must be of one batch. Received: {received}")
 
 
-def _check_elbo(likelihood: str, free_bits: float, scale: Any) -> None:
+def _check_elbo(likelihood: str, free_bits: float, scale: Any, log_scale: Any = None) -> None:
     names = ("bernoulli", "gaussian", "categorical", "multinomial", "poisson")
     if likelihood not in names:
         raise ValueError(
@@ -309,8 +311,14 @@ def _check_elbo(likelihood: str, free_bits: float, scale: Any) -> None:
         )
     if not free_bits >= 0:
         raise ValueError(f"`free_bits` must be at least 0. Received: free_bits={free_bits}")
-    if isinstance(scale, int | float) and not (scale > 0 and math.isfinite(scale)):
+    if isinstance(scale, int | float | np.generic) and not (float(scale) > 0 and math.isfinite(scale)):
         raise ValueError(f"`scale` must be greater than 0. Received: scale={scale}")
+    given = [] if isinstance(scale, int | float) and scale == 1 else ["scale"]
+    given += [] if log_scale is None else ["log_scale"]
+    if len(given) > 1:
+        raise ValueError("Give either `scale` or `log_scale`, not both.")
+    if given and likelihood != "gaussian":
+        raise ValueError(f"`{given[0]}` is for likelihood='gaussian'. Received: likelihood={likelihood!r}")
 
 
 def _only(values: Any) -> Any:

@@ -184,7 +184,7 @@ def sum_per_sample(values: Any) -> Any:
 
 
 def _log_factorial(x: Any) -> Any:
-    """Return `log(x!)` by Stirling's series at `x + 9`, stepped down by the recurrence; errors below 1e-9."""
+    """Return `log(x!)` by Stirling's series at `x + 9`, stepped down by the recurrence: to float's own precision."""
     z = x + 9.0
     series = (z - 0.5) * ops.log(z) - z + 0.5 * math.log(2 * math.pi) + 1 / (12 * z) - 1 / (360 * z**3)
     return series - sum(ops.log(x + step) for step in range(1, 9))

@@ -102,7 +102,9 @@ class _Child:
     def __init__(self, backend: str) -> None:
         self.backend = backend
         self.errors = tempfile.TemporaryFile(prefix="kplug-")  # noqa: SIM115 - open as long as the child runs
-        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(_import_path())}
+        # On a GPU the parent may have claimed nearly all memory, and the child must not want it too.
+        memory = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        environment = {**os.environ, **memory, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(_import_path())}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kplug.testing.backends"],
             env=environment,

@@ -190,6 +190,9 @@ def test_annealing_follows_a_counter_in_a_compiled_model():
         ({"mean": MEAN}, "either `mean` and `log_var`, or `posterior`"),
         ({"mean": MEAN, "log_var": LOG_VAR, "prior": 1}, "`prior` goes with `posterior`"),
         ({"posterior": 3}, "int"),
+        ({"mean": MEAN, "log_var": LOG_VAR, "likelihood": "gaussian", "scale": np.float32(0)}, "scale=0.0"),
+        ({"mean": MEAN, "log_var": LOG_VAR, "scale": 0.5}, "`scale` is for likelihood='gaussian'.*'bernoulli'"),
+        ({"mean": MEAN, "log_var": LOG_VAR, "likelihood": "gaussian", "scale": 2.0, "log_scale": 0.1}, "not both"),
         ({"mean": MEAN, "log_var": LOG_VAR, "likelihood": "cauchy"}, "'poisson'.*'cauchy'"),
     ],
 )
