@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
 from kplug.errors import ParameterError
+
+
+class Distribution(Protocol):
+    """What is used of a `tfd` distribution besides its parameters."""
+
+    batch_shape: Any
+    event_shape: Any
+
+    def log_prob(self, value: Any) -> Any: ...
+
+    def sample(self, sample_shape: Any, seed: Any) -> Any: ...
+
+
+def check_prior(prior: Any) -> None:
+    """Refuse a prior that is no distribution of this backend, or that could not be saved.
+
+    Raises:
+        ParameterError: If it is none, or one of its parameters cannot be saved.
+    """
+    if not isinstance(prior, _tfd().Distribution):
+        raise ParameterError(
+            f"`prior` must be a name or a TensorFlow Probability distribution. Received: {type(prior).__name__}"
+        )
+    to_config(prior)
 
 
 def divergence(posterior: Any, prior: Any = None) -> Any:
@@ -46,11 +70,13 @@ def _tfd() -> Any:
             from tensorflow_probability.substrates import jax as tfp
         except (ImportError, AttributeError) as error:
             raise ParameterError(
-                f"TensorFlow Probability does not work with this version of JAX ({error}): give `mean` and `log_var`."
+                f"TensorFlow Probability does not work with this version of JAX ({error}): use what kplug has of its "
+                "own (`mean` and `log_var`, the priors by name)."
             ) from error
         return tfp.distributions
     raise ParameterError(
-        f"TensorFlow Probability does not run on {keras.backend.backend()}: give `mean` and `log_var`."
+        f"TensorFlow Probability does not run on {keras.backend.backend()}: use what kplug has of its own (`mean` and "
+        "`log_var`, the priors by name)."
     )
 
 
@@ -95,8 +121,8 @@ def _saved(name: str, value: Any) -> Any:
         return to_config(value)
     if isinstance(value, list | tuple):
         return [_saved(name, one) for one in value]
-    if hasattr(value, "as_numpy_dtype"):
-        return {"dtype": np.dtype(value.as_numpy_dtype).name}
+    if isinstance(value, np.dtype) or hasattr(value, "as_numpy_dtype"):
+        return {"dtype": np.dtype(getattr(value, "as_numpy_dtype", value)).name}
     array = keras.ops.convert_to_numpy(value) if hasattr(value, "shape") else np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise ParameterError(

@@ -13,7 +13,8 @@ from kplug.layers.sampling import Sampling
 from kplug.models.vae_checks import check, check_count, check_labels
 
 _ROWS_AT_A_TIME = 4096
-"""How many draws are decoded at a time to estimate a likelihood."""
+_ELEMENTS_AT_A_TIME = 2**22
+"""How many draws, and elements of them, are decoded at a time to estimate a likelihood."""
 
 
 class LatentSpace:
@@ -34,6 +35,7 @@ class LatentSpace:
     _decoded: Any
     _expected: Any
     _log_terms: Any
+    _precise_dtype: Any
 
     def encode(self, x: Any, batch_size: int = 1024, labels: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of each sample.
@@ -50,12 +52,13 @@ class LatentSpace:
         if not self.built:
             self.build((None, *x.shape[1:]))
         labels = self._labels_of(labels, len(x))
-        batches = [
-            self._posterior(ops.convert_to_tensor(x[part]), self._batch_conditions(labels, part), training=False)
-            for part in _parts(len(x), batch_size)
-        ]
-        means, log_vars = zip(*batches, strict=True)
-        return _joined(means), _joined(log_vars)
+        means, log_vars = [], []
+        for part in _parts(len(x), batch_size):
+            conditions = self._batch_conditions(labels, part)
+            mean, log_var = self._posterior(ops.convert_to_tensor(x[part]), conditions, training=False)
+            means.append(ops.convert_to_numpy(mean))
+            log_vars.append(ops.convert_to_numpy(log_var))
+        return np.concatenate(means), np.concatenate(log_vars)
 
     def decode(self, z: Any, batch_size: int = 1024, labels: Any = None) -> np.ndarray:
         """Return the data that latent vectors stand for: means of the likelihood.
@@ -77,14 +80,12 @@ class LatentSpace:
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"`z` must be of shape (n, {self.latent_dim}). Received: an array of shape {z.shape}")
         labels = self._labels_of(labels, len(z))
-        return _joined(
-            [
-                self._expected(
-                    self._decoded(ops.convert_to_tensor(z[part]), self._batch_conditions(labels, part), training=False)
-                )
-                for part in _parts(len(z), batch_size)
-            ]
-        )
+        decoded = []
+        for part in _parts(len(z), batch_size):
+            conditions = self._batch_conditions(labels, part)
+            outputs = self._decoded(ops.convert_to_tensor(z[part]), conditions, training=False)
+            decoded.append(ops.convert_to_numpy(self._expected(outputs)))
+        return np.concatenate(decoded)
 
     def reconstruct(self, x: Any, batch_size: int = 1024, labels: Any = None) -> np.ndarray:
         """Return `x` as the model sees it: decoded from each sample's posterior mean, of the shape of `x`."""
@@ -103,7 +104,7 @@ class LatentSpace:
             ValueError: If the model has not seen data yet.
         """
         self._insist_built()
-        check(isinstance(n, int) and n >= 0, "`n` must be a whole number, at least 0", n=n)
+        check_count("n", n, least=0)
         if self.conditional and labels is None:
             # Another stream than the prior's, or classes would go with places.
             streams = np.random.SeedSequence(seed).spawn(1)
@@ -139,7 +140,7 @@ class LatentSpace:
         decoded = decoded.reshape(len(first), steps, *decoded.shape[1:])
         return decoded[0] if single else decoded
 
-    def attribute_vector(self, x: Any, labels: Any) -> np.ndarray:
+    def attribute_vector(self, x: Any, labels: Any, classes: Any = None) -> np.ndarray:
         """Return the direction in latent space in which samples get an attribute.
 
         The mean posterior mean of the samples that have it minus that of those that have not (Larsen et al. 2016).
@@ -147,6 +148,7 @@ class LatentSpace:
         Args:
             x: Samples of shape `(n, ...)`.
             labels: Whether each has the attribute: truth values, or zeros and ones, of shape `(n,)`.
+            classes: Of a conditional model: the samples' classes.
 
         Returns:
             A vector of shape `(latent_dim,)`, for `shift`.
@@ -160,7 +162,7 @@ class LatentSpace:
                 "`labels` must be zeros and ones, both of them: whether each sample has the attribute. "
                 f"Received: {len(labels)} labels for {len(x)} samples, with the values {np.unique(labels)[:5].tolist()}"
             )
-        means = self.encode(x)[0]
+        means = self.encode(x, labels=classes)[0]
         return means[labels == 1].mean(axis=0) - means[labels == 0].mean(axis=0)
 
     def shift(self, x: Any, vector: Any, strength: float = 1.0, labels: Any = None) -> np.ndarray:
@@ -224,17 +226,19 @@ class LatentSpace:
         if not self.built:
             self.build((None, *x.shape[1:]))
         labels = self._labels_of(labels, len(x))
-        batch_size = max(1, min(len(x), _ROWS_AT_A_TIME // min(samples, _ROWS_AT_A_TIME)))
-        at_once = max(1, min(samples, _ROWS_AT_A_TIME // batch_size))
-        draws = [at_once] * (samples // at_once) + ([samples % at_once] if samples % at_once else [])
-        layers = {count: Sampling(count, seed=seed, dtype="float32") for count in set(draws)}
+        check(len(x) > 0, "`x` must have samples", x=x.shape)
+        rows = max(1, min(_ROWS_AT_A_TIME, _ELEMENTS_AT_A_TIME // int(np.prod(x.shape[1:]))))
+        batch_size = max(1, min(len(x), rows // min(samples, rows)))
+        at_once = max(1, min(samples, rows // batch_size))
+        sampling = Sampling(at_once, seed=seed, dtype=self._precise_dtype)
         estimates = []
         for part in _parts(len(x), batch_size):
             batch, conditions = ops.convert_to_tensor(x[part]), self._batch_conditions(labels, part)
-            mean, log_var = (ops.cast(one, "float32") for one in self._posterior(batch, conditions, training=False))
+            posterior = self._posterior(batch, conditions, training=False)
+            mean, log_var = (ops.cast(one, self._precise_dtype) for one in posterior)
             weights = []
-            for count in draws:
-                z = layers[count]([mean, log_var])
+            for drawn in range(0, samples, at_once):
+                z = sampling([mean, log_var])[:, : samples - drawn]
                 outputs = {
                     "reconstruction": self._decoded(z, conditions, training=False),
                     "mean": mean,
@@ -252,6 +256,11 @@ class LatentSpace:
 
     def _labels_of(self, labels: Any, count: int) -> np.ndarray | None:
         if labels is None:
+            check(
+                not self.conditional,
+                "With `conditional=True` `labels` must be the samples' classes",
+                labels=None,
+            )
             return None
         check(self.conditional, "`labels` are for a model with `conditional=True`", conditional=self.conditional)
         labels = np.asarray(labels)
@@ -277,7 +286,3 @@ class LatentSpace:
 def _parts(count: int, size: int) -> Iterator[slice]:
     for start in range(0, max(count, 1), size):
         yield slice(start, min(start + size, count))
-
-
-def _joined(tensors: Sequence[Any]) -> np.ndarray:
-    return np.concatenate([ops.convert_to_numpy(tensor) for tensor in tensors])

@@ -53,7 +53,7 @@ class _Mixture(keras.layers.Layer):
 
     def log_prob(self, z: Any) -> Any:
         """Return the log density in nats of latent vectors of shape `(..., latent_dim)`, of shape `(...)`."""
-        means, log_vars, log_weights = self.components()
+        means, log_vars, log_weights = (ops.cast(part, z.dtype) for part in self.components())
         return ops.logsumexp(log_weights + gaussian_log_prob(z[..., None, :], means, log_vars), axis=-1)
 
     def sample(self, n: int, seed: int | None = None) -> np.ndarray:

@@ -24,6 +24,7 @@ from kplug.models import vae_checks as checks
 from kplug.models.latent_space import LatentSpace
 
 PositiveInt = Annotated[int, Field(gt=0)]
+PriorName = Literal["standard_normal", "gaussian_mixture", "vamp"]
 NotNegative = Annotated[float, Field(ge=0)]
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
@@ -98,7 +99,7 @@ class VAE(LatentSpace, keras.Model):
 
     Call arguments:
         inputs: Data of shape `(batch_size, ...)`; or a pair of them and class numbers of shape `(batch_size,)`. A
-            conditional model that is given the data alone takes them for samples of no class.
+            conditional model that is called with the data alone tells encoder and decoder of no class (zeros).
 
     Returns:
         When called: a dictionary with `reconstruction` (logits, means or log rates, of the data's shape), `mean` and
@@ -144,7 +145,8 @@ class VAE(LatentSpace, keras.Model):
         free_bits: NotNegative = 0.0,
         conditional: bool = False,
         num_classes: PositiveInt | None = None,
-        prior: Literal["standard_normal", "gaussian_mixture", "vamp"] | keras.layers.Layer = "standard_normal",
+        prior: Literal["standard_normal", "gaussian_mixture", "vamp"]
+        | tfp_distributions.Distribution = "standard_normal",
         prior_components: PositiveInt = 32,
         importance_samples: PositiveInt = 1,
         encoder: keras.Model | None = None,
@@ -184,7 +186,10 @@ class VAE(LatentSpace, keras.Model):
         self.filters = tuple(filters)
         self.units = None if units is None else tuple(units)
         draws = None if importance_samples == 1 else importance_samples
-        self.sampling = Sampling(draws, seed=seed, dtype=self.dtype_policy, name="sampling")
+        # Never in half precision: densities are taken of the draw, and the decoder casts it by itself.
+        self._precise_dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        self.sampling = Sampling(draws, seed=seed, dtype=self._precise_dtype, name="sampling")
+        self._mean = _Mean(name="bound", dtype=self._precise_dtype)
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_tracker = keras.metrics.Mean(name="kl_loss")
 
@@ -267,6 +272,8 @@ class VAE(LatentSpace, keras.Model):
     def _posterior(self, inputs: Any, conditions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
         if self.conditional and conditions is None:
             conditions = self._conditions(None, ops.shape(inputs)[0])
+        if isinstance(inputs, np.ndarray):  # a step of JAX that is not compiled
+            inputs = ops.convert_to_tensor(inputs)
         takes_classes = self.conditional and not self._own_encoder
         outputs = self.encoder([inputs, conditions] if takes_classes else inputs, training=training)
         if self.mean_head is None:
@@ -293,6 +300,9 @@ class VAE(LatentSpace, keras.Model):
     def test_step(self, *arguments: Any) -> Any:
         return super().test_step(*arguments[:-1], self._with_classes(arguments[-1]))
 
+    def predict_step(self, *arguments: Any) -> Any:
+        return super().predict_step(*arguments[:-1], self._with_classes(arguments[-1]))
+
     def _with_classes(self, data: Any) -> Any:
         """Put a conditional model's targets beside the data, where `call` sees them."""
         if not self.conditional:
@@ -301,7 +311,9 @@ class VAE(LatentSpace, keras.Model):
         if isinstance(x, (list, tuple)):
             return data
         if y is None:
-            raise ValueError("With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`.")
+            raise ValueError(
+                "With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`, `predict([x, y])`."
+            )
         return (x, y), y, sample_weight
 
     def compute_loss(
@@ -327,9 +339,10 @@ class VAE(LatentSpace, keras.Model):
             sample_weight = ops.reshape(ops.cast(sample_weight, precise), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
         self.kl_tracker.update_state(kl_loss, sample_weight=sample_weight)
-        if sample_weight is not None:
-            negative_bound = negative_bound * sample_weight
-        return ops.mean(negative_bound) + sum(ops.cast(ops.sum(extra), precise) for extra in self.losses)
+        loss = self._mean(negative_bound, negative_bound, sample_weight)
+        if self.losses:  # what layers have added, by Keras' own rules
+            loss = loss + ops.cast(super().compute_loss(x, None, y_pred, None, training), precise)
+        return loss
 
     @property
     def _scales(self) -> tuple[Any, Any]:
@@ -356,7 +369,7 @@ class VAE(LatentSpace, keras.Model):
             return self.beta
         weight = self.beta * kl_annealing(self.step, self.annealing_steps, self.annealing_cycles)
         self.step.assign(self.step + 1)
-        return weight
+        return ops.cast(weight, self._precise_dtype)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train the model as `keras.Model.fit` does; targets are ignored, but for a conditional model's classes.
@@ -364,13 +377,20 @@ class VAE(LatentSpace, keras.Model):
         Raises:
             ValueError: If `x` is an array with values that the likelihood cannot have, or a class is none.
         """
+        x, y = _as_array(x), _as_array(y)
+        validation = kwargs.get("validation_data")
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
             self.adapt(x)
+        if isinstance(validation, tuple) and isinstance(validation[0], np.ndarray):
+            self.check_data(*validation[:2])
         return super().fit(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses as `keras.Model.evaluate` does; targets are ignored, but for the classes of a condition."""
+        x, y = _as_array(x), _as_array(y)
+        if isinstance(x, np.ndarray):
+            self.check_data(x, y)
         return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def check_data(self, x: Any, y: Any = None) -> None:
@@ -385,7 +405,7 @@ class VAE(LatentSpace, keras.Model):
         checks.check_values(x, self.likelihood, self.categories)
         if not self.conditional:
             return
-        if self.num_classes is None:
+        if self.num_classes is None and isinstance(y, np.ndarray):
             self.num_classes = checks.classes_in(y)
         if self.num_classes is not None or y is None:
             checks.check_labels(y, int(self.num_classes or 0))
@@ -467,6 +487,20 @@ class VAE(LatentSpace, keras.Model):
 
 def _precise(values: Any) -> Any:
     return ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
+
+
+@keras.saving.register_keras_serializable(package="kplug")
+class _Mean(keras.losses.Loss):
+    """The mean over the batch of values for each sample, with Keras' rules for weights and for several devices."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        del y_true
+        return y_pred
+
+
+def _as_array(values: Any) -> Any:
+    """Return a tensor as a NumPy array; anything else stays."""
+    return ops.convert_to_numpy(values) if keras.ops.is_tensor(values) else values
 
 
 def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:

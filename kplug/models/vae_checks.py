@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kplug.losses import tfp_distributions
 from kplug.models.priors import PRIORS
 
 LIKELIHOODS = ("bernoulli", "gaussian", "categorical", "multinomial", "poisson")
@@ -64,8 +65,10 @@ def check_settings(vae: Any) -> None:
         check_number("scale", vae.scale, positive=True)
     check_number("beta", vae.beta)
     check_number("free_bits", vae.free_bits)
-    if not hasattr(vae.prior, "log_prob"):
+    if isinstance(vae.prior, str) or vae.prior is None:
         check_choice("prior", vae.prior, PRIORS)
+    else:
+        tfp_distributions.check_prior(vae.prior)
     check(
         not vae.free_bits or (vae.prior == "standard_normal" and vae.importance_samples == 1),
         "`free_bits` need the KL term of each dimension: prior='standard_normal' and importance_samples=1",
@@ -118,6 +121,8 @@ def check_labels(y: Any, num_classes: int) -> None:
             f"With `conditional=True` labels must be class numbers of shape (n,), or one-hot of shape (n, "
             f"{num_classes}). Received: labels of shape {y.shape}"
         )
+    if y.dtype.kind not in "biuf":
+        classes_in(y)
     flat = y.reshape(-1)
     wrong = (flat < 0) | (flat >= num_classes) | (flat != np.floor(flat))
     if wrong.any():
@@ -128,13 +133,20 @@ def check_labels(y: Any, num_classes: int) -> None:
         )
 
 
-def classes_in(y: Any) -> int | None:
-    """Return how many classes an array of labels has, or `None` where it cannot say."""
-    if not isinstance(y, np.ndarray) or y.size == 0:
+def classes_in(y: np.ndarray) -> int | None:
+    """Return how many classes an array of labels has; `None` if there are no labels.
+
+    Raises:
+        ValueError: If they are no numbers.
+    """
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            "With `conditional=True` labels must be class numbers; make them by "
+            f"`np.unique(y, return_inverse=True)[1]`. Received: labels of type {y.dtype}"
+        )
+    if y.size == 0:
         return None
-    if y.ndim == 2 and y.shape[1] > 1:
-        return y.shape[1]
-    return int(y.max()) + 1 if np.all(y == np.floor(y)) and y.min() >= 0 else None
+    return y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else max(int(y.max()) + 1, 1)
 
 
 def _listed(choices: Sequence[str]) -> str:

@@ -171,3 +171,53 @@ def test_more_draws_make_the_bound_tighter(small_vae, table, monkeypatch):
     assert vae.evaluate_nll(table, 50, 1) == vae.evaluate_nll(table, 50, 1) != vae.evaluate_nll(table, 50, 2)
     monkeypatch.setattr("kplug.models.latent_space._ROWS_AT_A_TIME", 64)
     assert vae.evaluate_nll(table, 300) == pytest.approx(bounds[2], abs=0.05)
+
+
+def test_draws_in_several_parts_are_all_different(small_vae, table, monkeypatch):
+    vae = small_vae()
+    vae.fit(table, verbose=0)
+    monkeypatch.setattr("kplug.models.latent_space._ROWS_AT_A_TIME", 8)
+    seen = []
+    decoded = vae._decoded
+
+    def recorded(z, *rest, **more):
+        seen.append(keras.ops.convert_to_numpy(z))
+        return decoded(z, *rest, **more)
+
+    monkeypatch.setattr(vae, "_decoded", recorded)
+    vae.log_likelihood(table[:1], samples=21)
+    draws = np.concatenate(seen, axis=1)
+    assert draws.shape == (1, 21, 2)
+    assert len(np.unique(draws[0, :, 0])) == 21
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 unless it is told so at its start")
+@pytest.mark.parametrize("options", [{"prior": "gaussian_mixture"}, {"prior": "vamp"}, {"annealing_steps": 4}], ids=str)
+def test_double_precision(small_vae, table, options):
+    vae = small_vae("adam", dtype="float64", **options)
+    x = table.astype("float64")
+    assert np.isfinite(vae.fit(x, verbose=0).history["loss"]).all()
+    assert np.isfinite(vae.evaluate_nll(x, 5))
+
+
+def test_the_estimated_kl_term_is_right_in_bfloat16(set_dtype_policy):
+    set_dtype_policy("mixed_bfloat16")
+    inputs = keras.Input((3,))
+    mean = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(3.0))
+    log_var = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(-10.0))
+    encoder = keras.Model(inputs, [mean(inputs), log_var(inputs)])
+    vae = kplug.VAE(latent_dim=1, units=(4,), encoder=encoder, prior="gaussian_mixture", prior_components=1, seed=0)
+    vae.compile("sgd", jit_compile=False)
+    vae.build((None, 3))
+    vae.latent_prior.means.assign([[0.0]])
+    found = vae.evaluate(np.full((4000, 3), 0.5, "float32"), batch_size=4000, verbose=0, return_dict=True)["kl_loss"]
+    assert found == pytest.approx(0.5 * (np.exp(-10) + 9 - 1 + 10), rel=0.005)
+
+
+def test_what_layers_add_is_added(small_vae, table):
+    def loss_with(strength):
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential([keras.layers.Dense(5, activity_regularizer=keras.regularizers.L2(strength))])
+        return small_vae(encoder=encoder).evaluate(table, batch_size=20, verbose=0)[0]
+
+    assert loss_with(0.1) > loss_with(0.0) + 1e-3

@@ -103,3 +103,41 @@ def test_labels_of_an_unconditional_model_are_refused(small_vae):
     vae.fit(X, verbose=0)
     with pytest.raises(ValueError, match="conditional=True"):
         vae.generate(3, labels=1)
+
+
+def test_without_the_classes_nothing_is_said_of_given_samples(trained):
+    for use in (trained.reconstruct, trained.encode, trained.evaluate_nll):
+        with pytest.raises(ValueError, match="`labels` must be the samples' classes"):
+            use(X[:4])
+    with pytest.raises(ValueError, match=r"predict\(\[x, y\]\)"):
+        trained.predict(X[:4], verbose=0)
+
+
+def test_predict_uses_the_classes(trained):
+    found = trained.predict([X[:6], LABELS[:6]], verbose=0)
+    np.testing.assert_array_equal(found["reconstruction"] > 0, X[:6] > 0.5)
+    vector = trained.attribute_vector(X, LABELS == 1, classes=LABELS)
+    assert vector.shape == (2,)
+
+
+@pytest.mark.parametrize("labels", [LABELS + 1, LABELS - 1], ids=["too high", "negative"])
+def test_wrong_classes_are_refused_wherever_arrays_are_given(trained, small_vae, labels):
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        trained.evaluate(X, labels, verbose=0)
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        small_vae(conditional=True).fit(X, LABELS, validation_data=(X, labels), verbose=0)
+
+
+def test_labels_that_are_texts_are_refused_with_the_remedy(small_vae):
+    with pytest.raises(ValueError, match=r"np.unique\(y, return_inverse=True\)"):
+        small_vae(conditional=True).fit(X, np.array(["a", "b", "c"])[LABELS], verbose=0)
+    with pytest.raises(ValueError, match="-1 in sample 59"):
+        small_vae(conditional=True).fit(X, np.append(LABELS[:-1], -1), verbose=0)
+
+
+def test_steps_that_are_not_compiled():
+    vae = kplug.VAE(units=(8,), conditional=True, num_classes=3)
+    vae.compile("sgd", run_eagerly=True)
+    losses = vae.fit(X[:20], LABELS[:20], validation_data=(X[:20], LABELS[:20]), verbose=0).history
+    assert np.isfinite(losses["loss"] + losses["val_loss"]).all()
+    assert vae.predict([X[:6], LABELS[:6]], verbose=0)["reconstruction"].shape == (6, 4)
