@@ -235,7 +235,9 @@ def test_ctrl_c_ends_the_children(install_plugin, home, tmp_path):
     begun = tmp_path / "begun"
     source = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
     install_plugin("slow", {"kplug.losses": {"part": "slow_plugin:part"}}, {"slow_plugin.py": source})
-    code = "from kplug.catalog.description import describe; from kplug.catalog.resolution import resolve; "
+    # A test run in the background is begun with Ctrl-C ignored, and so would be its children.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from kplug.catalog.description import describe; from kplug.catalog.resolution import resolve; "
     process = subprocess.Popen(
         [sys.executable, "-c", code + "describe(resolve('slow/part'))"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

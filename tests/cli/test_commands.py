@@ -86,7 +86,7 @@ def test_doctor_reports_versions_backends_and_places(run_kplug):
         (["show", "nothing"], "no component 'nothing'"),
         (["train"], "needs a model: kplug train MODEL and a data set: --data NAME"),
         (["train", "vae"], "needs a data set: --data NAME"),
-        (["train", "vaee", "--data", "digits"], "Did you mean vae?"),
+        (["train", "vaee", "--data", "digits"], "Did you mean vae"),
         (["train", "vae", "--data", "digits", "--epochs", "0"], "epochs = 0: should be greater than or equal to 1"),
         (["train", "vae", "--data", "digits", "--epochs", "many"], "valid integer"),
         (["train", "vae", "--data", "digits", "--backend", "mxnet"], "'tensorflow', 'jax' or 'torch'"),

@@ -88,7 +88,7 @@ def test_a_trained_prior_is_better_than_the_standard_normal(small_vae, prior):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow Probability needs TensorFlow")
 class TestDistribution:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def tfd(self):
         import tensorflow_probability as tfp
 
