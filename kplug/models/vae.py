@@ -25,6 +25,7 @@ from kplug.models.latent_space import LatentSpace
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PriorName = Literal["standard_normal", "gaussian_mixture", "vamp"]
+_NO_CLASSES = "With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`, `predict([x, y])`."
 NotNegative = Annotated[float, Field(ge=0)]
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
@@ -187,7 +188,7 @@ class VAE(LatentSpace, keras.Model):
         self.units = None if units is None else tuple(units)
         draws = None if importance_samples == 1 else importance_samples
         # Never in half precision: densities are taken of the draw, and the decoder casts it by itself.
-        self._precise_dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        self._precise_dtype = "float64" if self.compute_dtype == "float64" else "float32"
         self.sampling = Sampling(draws, seed=seed, dtype=self._precise_dtype, name="sampling")
         self._mean = _Mean(name="bound", dtype=self._precise_dtype)
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
@@ -311,9 +312,7 @@ class VAE(LatentSpace, keras.Model):
         if isinstance(x, (list, tuple)):
             return data
         if y is None:
-            raise ValueError(
-                "With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`, `predict([x, y])`."
-            )
+            raise ValueError(_NO_CLASSES)
         return (x, y), y, sample_weight
 
     def compute_loss(
@@ -392,6 +391,12 @@ class VAE(LatentSpace, keras.Model):
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
         return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+
+    def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return what the model puts out, as `keras.Model.predict` does; a conditional one takes `[x, y]`."""
+        if self.conditional and isinstance(_as_array(x), np.ndarray):
+            raise ValueError(_NO_CLASSES)
+        return super().predict(x, *args, **kwargs)
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse data that the likelihood cannot have, and labels that are no classes; only NumPy arrays are looked at.

@@ -94,6 +94,7 @@ def test_a_gradient_that_is_slightly_wrong_or_lacks_a_sample_is_found_out(shape)
         check_gradient(lambda z: 0.9 * ops.square(z) + 0.1 * ops.stop_gradient(ops.square(z)), x, "the square")
     kept = np.ones((shape[0], 1), "float32")
     kept[: shape[0] // 2] = 0
+    kept = ops.convert_to_tensor(kept)
 
     def half_of_them(z):
         return kept * ops.square(z) + (1 - kept) * ops.stop_gradient(ops.square(z))
