@@ -16,7 +16,7 @@ from kplug.losses.all_outputs import SeesAllOutputs
 from kplug.losses.function_loss import Reduction
 from kplug.losses.gaussian_kl import check_pair, gaussian_kl_by_dimension, sum_with_free_bits
 from kplug.losses.labelled import in_float32, in_one_dtype
-from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
+from kplug.losses.likelihoods import LIKELIHOODS, Likelihood, log_likelihood, log_likelihood_of_draws
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
 _IAF = "Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow, https://arxiv.org/abs/1606.04934"
@@ -304,10 +304,9 @@ def _check_one_batch(**parts: Any) -> None:
 
 
 def _check_elbo(likelihood: str, free_bits: float, scale: Any, log_scale: Any = None) -> None:
-    names = ("bernoulli", "gaussian", "categorical", "multinomial", "poisson")
-    if likelihood not in names:
+    if likelihood not in LIKELIHOODS:
         raise ValueError(
-            f"`likelihood` must be one of {', '.join(map(repr, names))}. Received: likelihood={likelihood!r}"
+            f"`likelihood` must be one of {', '.join(map(repr, LIKELIHOODS))}. Received: likelihood={likelihood!r}"
         )
     if not free_bits >= 0:
         raise ValueError(f"`free_bits` must be at least 0. Received: free_bits={free_bits}")

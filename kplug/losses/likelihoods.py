@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from keras import ops
 
 Likelihood = Literal["bernoulli", "gaussian", "categorical", "multinomial", "poisson"]
+LIKELIHOODS: tuple[str, ...] = get_args(Likelihood)
 
 
 def log_likelihood(
@@ -34,7 +35,7 @@ def log_likelihood(
     if likelihood == "gaussian":
         return gaussian_log_likelihood(x, outputs, scale, log_scale)
     if likelihood not in _LIKELIHOODS:
-        names = ", ".join(map(repr, ("gaussian", *_LIKELIHOODS)))
+        names = ", ".join(map(repr, LIKELIHOODS))
         raise ValueError(f"`likelihood` must be one of {names}. Received: likelihood={likelihood!r}")
     return _LIKELIHOODS[likelihood](x, outputs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class LatentSpace:
     _expected: Any
     _log_terms: Any
     _precise_dtype: Any
+    _shape: tuple[int, ...]
 
     def encode(self, x: Any, batch_size: int = 1024, labels: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of each sample.
@@ -130,7 +131,7 @@ class LatentSpace:
         check_count("steps", steps, least=2)
         a, b = np.asarray(a), np.asarray(b)
         check(a.shape == b.shape, "`a` and `b` must be of one shape", a=a.shape, b=b.shape)
-        single = a.ndim == len(self._sample_shape())
+        single = a.ndim == len(self._shape)
         first, last = (self.encode(part[None] if single else part, labels=labels)[0] for part in (a, b))
         share = np.linspace(0, 1, steps, dtype=first.dtype)[:, None]
         way = (1 - share) * first[:, None] + share * last[:, None]
@@ -272,9 +273,6 @@ class LatentSpace:
     def _batch_conditions(self, labels: np.ndarray | None, part: slice) -> Any:
         count = part.stop - part.start
         return self._conditions(None if labels is None else ops.convert_to_tensor(labels[part]), count)
-
-    def _sample_shape(self) -> Sequence[int]:
-        raise NotImplementedError
 
     def _insist_built(self) -> None:
         if not self.built:

@@ -17,11 +17,13 @@ from kplug.layers.sampling import Sampling
 from kplug.losses import tfp_distributions
 from kplug.losses.annealing import kl_annealing
 from kplug.losses.gaussian_kl import gaussian_kl_by_dimension, sum_with_free_bits
+from kplug.losses.labelled import in_float32
 from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
 from kplug.models import autoencoder_networks as networks
 from kplug.models import own_networks, priors
 from kplug.models import vae_checks as checks
 from kplug.models.latent_space import LatentSpace
+from kplug.models.targets import target_for_weights
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PriorName = Literal["standard_normal", "gaussian_mixture", "vamp"]
@@ -282,11 +284,10 @@ class VAE(LatentSpace, keras.Model):
         features = ops.concatenate([outputs, ops.cast(conditions, outputs.dtype)], -1) if self.conditional else outputs
         return self.mean_head(features), self.log_var_head(features)
 
-    def _decoded(self, z: Any, conditions: Any = None, training: bool | None = None) -> Any:
+    def _decoded(self, z: Any, conditions: Any, training: bool | None = None) -> Any:
         """Decode latent vectors of shape `(batch_size, latent_dim)`, or several of each sample as axis 1."""
         shape = ops.shape(z)
         if self.conditional:
-            conditions = self._conditions(None, shape[0]) if conditions is None else conditions
             if len(shape) == 3:
                 conditions = ops.repeat(conditions[:, None], shape[1], axis=1)
             z = ops.concatenate([z, ops.cast(conditions, z.dtype)], axis=-1)
@@ -321,7 +322,7 @@ class VAE(LatentSpace, keras.Model):
         del y
         if getattr(self, "loss", None) is not None:
             raise ValueError(f"VAE computes its own loss. Compile it without one. Received: loss={self.loss}")
-        outputs = {name: _precise(part) for name, part in y_pred.items()}
+        outputs = {name: in_float32(part) for name, part in y_pred.items()}
         precise = outputs["mean"].dtype
         x = ops.cast(self._split(x)[0], precise)
         weight = self._kl_weight(training)
@@ -357,7 +358,7 @@ class VAE(LatentSpace, keras.Model):
 
     def _log_terms(self, x: Any, outputs: dict[str, Any]) -> tuple[Any, Any]:
         """Return `log p(x|z)` and `log q(z|x) - log p(z)` of each draw, both of shape `(batch_size, draws)`."""
-        outputs = {name: _precise(part) for name, part in outputs.items()}
+        outputs = {name: in_float32(part) for name, part in outputs.items()}
         x, z = ops.cast(x, outputs["mean"].dtype), outputs["z"]
         log_x = log_likelihood_of_draws(x, outputs["reconstruction"], self.likelihood, *self._scales)
         log_posterior = priors.gaussian_log_prob(z, outputs["mean"][:, None], outputs["log_var"][:, None])
@@ -383,14 +384,14 @@ class VAE(LatentSpace, keras.Model):
             self.adapt(x)
         if isinstance(validation, tuple) and isinstance(validation[0], np.ndarray):
             self.check_data(*validation[:2])
-        return super().fit(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().fit(x, target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses as `keras.Model.evaluate` does; targets are ignored, but for the classes of a condition."""
         x, y = _as_array(x), _as_array(y)
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
-        return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().evaluate(x, target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return what the model puts out, as `keras.Model.predict` does; a conditional one takes `[x, y]`."""
@@ -428,7 +429,7 @@ class VAE(LatentSpace, keras.Model):
 
     def _expected(self, outputs: Any) -> Any:
         """Return what the likelihood expects, given what the decoder puts out; its likeliest values if categorical."""
-        outputs = _precise(outputs)
+        outputs = in_float32(outputs)
         if self.likelihood == "categorical":
             return ops.argmax(outputs, axis=-1)
         functions: dict[str, Callable[[Any], Any]] = {
@@ -437,9 +438,6 @@ class VAE(LatentSpace, keras.Model):
             "poisson": ops.exp,
         }
         return functions.get(self.likelihood, lambda means: means)(outputs)
-
-    def _sample_shape(self) -> tuple[int, ...]:
-        return self._shape
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave pictures: reconstructions, samples, a walk through the latent space, and where its classes lie.
@@ -490,11 +488,6 @@ class VAE(LatentSpace, keras.Model):
         return cls(**{**config, **parts})
 
 
-def _precise(values: Any) -> Any:
-    return ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
-
-
-@keras.saving.register_keras_serializable(package="kplug")
 class _Mean(keras.losses.Loss):
     """The mean over the batch of values for each sample, with Keras' rules for weights and for several devices."""
 
@@ -506,8 +499,3 @@ class _Mean(keras.losses.Loss):
 def _as_array(values: Any) -> Any:
     """Return a tensor as a NumPy array; anything else stays."""
     return ops.convert_to_numpy(values) if keras.ops.is_tensor(values) else values
-
-
-def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:
-    """Return a target where sample weights need one: without any, Keras would pass over the weights."""
-    return x if y is None and options.get("sample_weight") is not None else y

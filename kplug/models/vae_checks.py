@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from kplug.losses import tfp_distributions
+from kplug.losses.likelihoods import LIKELIHOODS
 from kplug.models.priors import PRIORS
-
-LIKELIHOODS = ("bernoulli", "gaussian", "categorical", "multinomial", "poisson")
 
 
 def check(condition: bool, message: str, **received: Any) -> None:

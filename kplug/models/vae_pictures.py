@@ -12,8 +12,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from kplug.models.pictures import is_image, picture, shown_split, tiles
+from kplug.models.reconstruction_pictures import ROWS, comparison, overlaid_lines, sample_picture
 
-_ROWS = 8
 _CLASS_ROWS = 10
 _STEPS = 11
 _POINTS = 5000
@@ -34,15 +34,15 @@ def write_pictures(vae: Any, directory: Path, dataset: Any) -> None:
     gray = _grayscale(x)
     samples, title = _samples(vae)
     images = is_image(samples)
-    (_image_grid if images else _line_grid)(gray(samples), _ROWS, title).savefig(directory / "samples.png")
+    sample_picture(gray(samples), title).savefig(directory / "samples.png")
     used = None if x is None else _most_used(vae, np.asarray(x[:_POINTS], "float32"), _some(classes, _POINTS))
     _traversal(vae, used, images, gray, names).savefig(directory / "traversal.png")
 
     if x is None:
         return
-    originals = np.asarray(x[: 2 * _ROWS], dtype="float32")
-    reconstructions = vae.reconstruct(originals, labels=_some(classes, 2 * _ROWS))
-    figure = (_comparison if images else _overlaid_lines)(gray(originals), gray(reconstructions))
+    originals = np.asarray(x[: 2 * ROWS], dtype="float32")
+    reconstructions = vae.reconstruct(originals, labels=_some(classes, 2 * ROWS))
+    figure = (comparison if images else overlaid_lines)(gray(originals), gray(reconstructions))
     figure.savefig(directory / "reconstructions.png")
 
     labels = None if y is None or np.ndim(y) != 1 else np.asarray(y[:_POINTS])
@@ -67,9 +67,9 @@ def _grayscale(x: Any) -> Callable[[np.ndarray], np.ndarray]:
 def _samples(vae: Any) -> tuple[np.ndarray, str]:
     """Return generated samples for a square of them, of a conditional model one class in each row."""
     if not vae.conditional:
-        return vae.generate(_ROWS * _ROWS, seed=0), "Samples from the prior"
+        return vae.generate(ROWS * ROWS, seed=0), "Samples from the prior"
     rows = min(vae.num_classes, _CLASS_ROWS)
-    labels = np.repeat(np.arange(rows), _ROWS)
+    labels = np.repeat(np.arange(rows), ROWS)
     return vae.generate(len(labels), seed=0, labels=labels), "Samples from the prior, one class in each row"
 
 
@@ -97,7 +97,7 @@ def _traversal(vae: Any, used: np.ndarray | None, images: bool, gray: Any, names
         z = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).astype("float32")
         title = "Along z[0] (to the right) and z[1] (upwards), in steps of equal probability"
     else:
-        chosen = dimensions[:_ROWS]
+        chosen = dimensions[:ROWS]
         rows = len(chosen)
         z = np.zeros((rows, _STEPS, vae.latent_dim), "float32")
         z[np.arange(rows), :, chosen] = steps
@@ -115,38 +115,6 @@ def _line_rows(decoded: np.ndarray, steps: np.ndarray, title: str) -> Figure:
         for line, colour in zip(lines, colours, strict=True):
             axes.plot(line, color=colour, linewidth=0.8)
     figure.suptitle(title, fontsize="medium")
-    return figure
-
-
-def _image_grid(images: np.ndarray, columns: int, title: str) -> Figure:
-    return picture(tiles(images, columns), title)
-
-
-def _comparison(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
-    """Show rows of originals, each above the row of its reconstructions."""
-    pairs = []
-    for start in range(0, len(originals), _ROWS):
-        pairs += [originals[start : start + _ROWS], reconstructions[start : start + _ROWS]]
-    return picture(tiles(np.concatenate(pairs), _ROWS), "Test samples (odd rows) and their reconstructions (even rows)")
-
-
-def _line_grid(x: np.ndarray, columns: int, title: str) -> Figure:
-    del columns
-    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(x.reshape(len(x), -1).T, color="tab:blue", alpha=0.25, linewidth=0.8)
-    axes.set(title=title, xlabel="feature", ylabel="value")
-    return figure
-
-
-def _overlaid_lines(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
-    figure = Figure(figsize=(9, 9), dpi=120, layout="constrained")
-    for index, axes in enumerate(figure.subplots(4, 4, sharex=True, sharey=True).flat):
-        if index < len(originals):
-            axes.plot(originals[index].ravel(), label="original")
-            axes.plot(reconstructions[index].ravel(), label="reconstruction")
-    figure.axes[0].legend(fontsize="x-small")
-    figure.suptitle("Test samples and their reconstructions, feature by feature")
     return figure
 
 

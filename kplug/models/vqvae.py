@@ -16,6 +16,7 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.layers.vector_quantizer import VectorQuantizer
 from kplug.losses.likelihoods import log_likelihood
+from kplug.models.targets import target_for_weights
 from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number, check_values
 from kplug.models.vqvae_codes import DiscreteLatents, batches_of
 from kplug.models.vqvae_networks import convolutional_networks, dense_networks
@@ -254,7 +255,7 @@ class VQVAE(DiscreteLatents, keras.Model):
         if isinstance(x, np.ndarray) and len(x) and not self._is_trained():
             self.adapt(x)
         self._learned.prior = None
-        return super().fit(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().fit(x, target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def _is_trained(self) -> bool:
         """Say whether the codebook has followed a batch: until then each code counts as used once."""
@@ -262,7 +263,7 @@ class VQVAE(DiscreteLatents, keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does; targets are ignored."""
-        return super().evaluate(x, _target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().evaluate(x, target_for_weights(x, y, kwargs), *args, **kwargs)
 
     def check_data(self, x: Any) -> None:
         """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
@@ -321,11 +322,6 @@ class VQVAE(DiscreteLatents, keras.Model):
             "prior_dropout": self.prior_dropout,
             "seed": self.seed,
         }
-
-
-def _target_for_weights(x: Any, y: Any, options: dict[str, Any]) -> Any:
-    """Return a target where sample weights need one: without any, Keras would pass over the weights."""
-    return x if y is None and options.get("sample_weight") is not None else y
 
 
 def _in_float32(tensor: Any) -> np.ndarray:

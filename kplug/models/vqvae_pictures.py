@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from kplug.models.pictures import is_image, picture, shown_split, tiles
+from kplug.models.pictures import is_image, shown_split
+from kplug.models.reconstruction_pictures import ROWS, comparison, overlaid_lines, sample_picture
 from kplug.models.vqvae_prior import CodePrior
 
-_ROWS = 8
 _COUNTED_SAMPLES = 5000
 _PRIOR_STEPS = 400
 _PRIOR_EPOCHS = 40
@@ -37,12 +37,12 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
         return (samples - low) / span
 
     if x is not None:
-        originals = np.asarray(x[: 2 * _ROWS], dtype="float32")
+        originals = np.asarray(x[: 2 * ROWS], dtype="float32")
         reconstructions = model.reconstruct(originals)
         if is_image(originals):
-            figure = _comparison(shades(originals), shades(reconstructions))
+            figure = comparison(shades(originals), shades(reconstructions))
         else:
-            figure = _overlaid_lines(originals, reconstructions)
+            figure = overlaid_lines(originals, reconstructions)
         figure.savefig(directory / "reconstructions.png")
         _usage(model.encode(x[:_COUNTED_SAMPLES]), model.num_embeddings).savefig(directory / "codes.png")
 
@@ -51,10 +51,10 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
         prior = _brief_prior(model, dataset.train[0])
         title = "Samples from a prior trained briefly"
     if prior is not None:
-        codes = prior.sample(_ROWS * _ROWS, seed=0)
+        codes = prior.sample(ROWS * ROWS, seed=0)
         samples = model.decode(codes.reshape(-1, *model.code_shape))
-        figure = picture(tiles(shades(samples), _ROWS), title) if is_image(samples) else _lines(samples, title)
-        figure.savefig(directory / "samples.png")
+        shown = shades(samples) if is_image(samples) else samples
+        sample_picture(shown, title).savefig(directory / "samples.png")
 
 
 def _brief_prior(model: Any, x: np.ndarray) -> CodePrior:
@@ -64,33 +64,6 @@ def _brief_prior(model: Any, x: np.ndarray) -> CodePrior:
     epochs = math.ceil(_PRIOR_STEPS / max(1, len(codes) // _PRIOR_BATCH))
     prior.fit(codes, min(epochs, _PRIOR_EPOCHS), _PRIOR_BATCH, learning_rate=1e-3, verbose=0)
     return prior
-
-
-def _comparison(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
-    """Show rows of originals, each above the row of its reconstructions."""
-    pairs = []
-    for start in range(0, len(originals), _ROWS):
-        pairs += [originals[start : start + _ROWS], reconstructions[start : start + _ROWS]]
-    return picture(tiles(np.concatenate(pairs), _ROWS), "Test samples (odd rows) and their reconstructions (even rows)")
-
-
-def _overlaid_lines(originals: np.ndarray, reconstructions: np.ndarray) -> Figure:
-    figure = Figure(figsize=(9, 9), dpi=120, layout="constrained")
-    for index, axes in enumerate(figure.subplots(4, 4, sharex=True, sharey=True).flat):
-        if index < len(originals):
-            axes.plot(originals[index].ravel(), label="original")
-            axes.plot(reconstructions[index].ravel(), label="reconstruction")
-    figure.axes[0].legend(fontsize="x-small")
-    figure.suptitle("Test samples and their reconstructions, feature by feature")
-    return figure
-
-
-def _lines(samples: np.ndarray, title: str) -> Figure:
-    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(samples.reshape(len(samples), -1).T, color="tab:blue", alpha=0.25, linewidth=0.8)
-    axes.set(title=title, xlabel="feature", ylabel="value")
-    return figure
 
 
 def _usage(codes: np.ndarray, num_embeddings: int) -> Figure:
