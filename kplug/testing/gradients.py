@@ -59,10 +59,11 @@ def check_gradient(
     if not compare:
         return
     length = step * max(float(np.sqrt(np.mean(np.square(x)))), 1e-3)
+    here = _values(function, x)
     kinked, directions = 0, list(_directions(x.shape))
     for direction in directions:
-        wide, wide_bend, rounding = _difference(function, x, length * direction, length)
-        narrow, narrow_bend, _ = _difference(function, x, length / 2 * direction, length / 2)
+        wide, wide_bend, rounding = _difference(function, x, here, length * direction, length)
+        narrow, narrow_bend, _ = _difference(function, x, here, length / 2 * direction, length / 2)
         slope = float(np.sum(found * direction, dtype="float64"))
         # What a slope along this direction is like, whatever the number of entries.
         norm = float(np.linalg.norm(found * direction))
@@ -94,17 +95,18 @@ def _directions(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 
 def _difference(
-    function: Callable[[Any], Any], x: np.ndarray, step: np.ndarray, length: float
+    function: Callable[[Any], Any], x: np.ndarray, here: np.ndarray, step: np.ndarray, length: float
 ) -> tuple[float, float, float]:
     """Return the slope along a step by a central difference, the second difference, and what rounding may change."""
-    ahead, here, behind = (
-        ops.convert_to_numpy(function(ops.convert_to_tensor((x + sign * step).astype("float32")))).astype("float64")
-        for sign in (1, 0, -1)
-    )
+    ahead, behind = _values(function, x + step), _values(function, x - step)
     changed = ahead != behind
     size = float(np.sum(np.abs(ahead[changed]) + np.abs(behind[changed])))
     bend = float(np.sum(ahead - here) - np.sum(here - behind))
     return float(np.sum(ahead - behind)) / (2 * length), bend, 2e-7 * size / length
+
+
+def _values(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    return ops.convert_to_numpy(function(ops.convert_to_tensor(x.astype("float32")))).astype("float64")
 
 
 def _tensorflow_gradient(function: Callable[[Any], Any], x: Any) -> Any:
