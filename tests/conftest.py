@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from kplug.catalog.discovery import catalog
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+# The same examples every time: a change is judged by what it changed.
+settings.register_profile("kplug", deadline=None, derandomize=True)
+settings.load_profile("kplug")
 
 InstallPlugin = Callable[..., Path]
 RunKplug = Callable[..., subprocess.CompletedProcess]

@@ -164,7 +164,8 @@ def augment(
         x: Finite numbers of shape `(samples, ...)`.
         y: Labels or targets of shape `(samples, ...)`, or `None` for a generator that needs none.
         generator: What has a method `generate(n, labels=labels, seed=seed)` that returns `n` samples (a conditional
-            `kplug.VAE`), or a function that is called so; or a `kplug.GaussianNoiseAugmentation`, of which `n` and
+            `kplug.VAE`: its samples are means; `functools.partial(vae.generate, draw=True)` adds the noise that data
+            have), or a function that is called so; or a `kplug.GaussianNoiseAugmentation`, of which `n` and
             `originals` are replaced, `seed` where one is given here, and `balance` if it is true here. `labels` has the
             form of `y`: shape `(n, ...)`, its dtype. Without `y`, it is called without `labels`.
         n: How many samples to add, 0 or more.

@@ -117,7 +117,7 @@ def focal_loss(
     values = times_power(cross_entropy, y_true * negative + rest * positive, gamma)
     if alpha is not None:
         weight = _weights_along_axis(alpha, y_pred, axis)
-        values = ((1 - weight) + y_true * (2 * weight - 1)) * values
+        values = (y_true * weight + rest * (1 - weight)) * values
     return values if len(values.shape) == 1 else ops.mean(values, axis=axis)
 
 

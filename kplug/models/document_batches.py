@@ -1,4 +1,4 @@
-"""Documents as models meet them: texts, dense counts, or sparse counts made dense a batch at a time."""
+"""Documents as models meet them: texts, or word counts of which batches are made dense one at a time."""
 
 from __future__ import annotations
 
@@ -22,18 +22,27 @@ def is_text(documents: Any) -> bool:
 
 
 class DocumentBatches(keras.utils.PyDataset):
-    """Batches of sparse word counts, made dense one at a time.
+    """Batches of word counts, sparse ones made dense one at a time.
 
     Args:
-        counts: scipy sparse matrix of shape `(n, vocabulary_size)`.
+        counts: Of shape `(n, vocabulary_size)`, NumPy or scipy sparse.
         batch_size: Documents per batch; the last may have fewer.
         shuffle: Whether each epoch has an order of its own.
         seed: Whole number that makes the orders repeat, or `None`.
+        sample_weight: The documents' weights, of shape `(n,)`, or `None`.
     """
 
-    def __init__(self, counts: Any, batch_size: int, shuffle: bool = True, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        counts: Any,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        sample_weight: Any = None,
+    ) -> None:
         super().__init__()
-        self._counts = counts.tocsr()
+        self._weights = None if sample_weight is None else np.asarray(sample_weight).reshape(-1)
+        self._counts = counts.tocsr() if is_sparse(counts) else counts
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._random = np.random.default_rng(seed)
@@ -43,9 +52,12 @@ class DocumentBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return (self._counts[chosen].toarray().astype("float32"),)
+        counts = self._counts[chosen]
+        counts = (counts.toarray() if is_sparse(counts) else counts).astype("float32")
+        # Keras passes over weights without a target.
+        return (counts,) if self._weights is None else (counts, counts, self._weights[chosen])
 
     def on_epoch_end(self) -> None:
         """Put the documents into a new order."""

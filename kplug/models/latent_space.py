@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from keras import ops
 from scipy.special import logsumexp
 
 from kplug.layers.sampling import Sampling
+from kplug.losses.labelled import in_float32
+from kplug.losses.likelihoods import Likelihood
+from kplug.models import likelihood_draws
 from kplug.models.vae_checks import check, check_count, check_labels
 
 _ROWS_AT_A_TIME = 4096
@@ -20,8 +23,8 @@ _ELEMENTS_AT_A_TIME = 2**22
 class LatentSpace:
     """Encoding, decoding, drawing and latent arithmetic, on NumPy arrays.
 
-    What a member has: `built`, `build`, `latent_dim`, `conditional`, `num_classes`, `latent_prior`, and the methods
-    `_conditions`, `_posterior`, `_decoded`, `_expected` and `_log_terms`.
+    What a member has: `built`, `build`, `latent_dim`, `conditional`, `num_classes`, `latent_prior`, `likelihood`,
+    `scale`, `log_scale`, and the methods `_conditions`, `_posterior`, `_decoded`, `_expected` and `_log_terms`.
     """
 
     built: Any
@@ -30,6 +33,9 @@ class LatentSpace:
     conditional: bool
     num_classes: int | None
     latent_prior: Any
+    likelihood: Likelihood
+    scale: Any
+    log_scale: Any
     _conditions: Any
     _posterior: Any
     _decoded: Any
@@ -76,6 +82,14 @@ class LatentSpace:
         Raises:
             ValueError: If the model has not seen data yet, or `z` or the labels are of another shape.
         """
+        return self._decoded_in_parts(
+            z, lambda outputs: ops.convert_to_numpy(self._expected(outputs)), batch_size, labels
+        )
+
+    def _decoded_in_parts(
+        self, z: Any, finish: Callable[[Any], np.ndarray], batch_size: int, labels: Any
+    ) -> np.ndarray:
+        """Decode latent vectors and return what `finish` makes of the decoder's outputs."""
         self._insist_built()
         z = np.asarray(z)
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
@@ -85,14 +99,14 @@ class LatentSpace:
         for part in _parts(len(z), batch_size):
             conditions = self._batch_conditions(labels, part)
             outputs = self._decoded(ops.convert_to_tensor(z[part]), conditions, training=False)
-            decoded.append(ops.convert_to_numpy(self._expected(outputs)))
+            decoded.append(finish(outputs))
         return np.concatenate(decoded)
 
     def reconstruct(self, x: Any, batch_size: int = 1024, labels: Any = None) -> np.ndarray:
         """Return `x` as the model sees it: decoded from each sample's posterior mean, of the shape of `x`."""
         return self.decode(self.encode(x, batch_size, labels)[0], batch_size, labels)
 
-    def generate(self, n: int, seed: int | None = None, labels: Any = None) -> np.ndarray:
+    def generate(self, n: int, seed: int | None = None, labels: Any = None, draw: bool = False) -> np.ndarray:
         """Return `n` new samples: means of the likelihood at latent vectors drawn from the prior.
 
         Args:
@@ -100,17 +114,27 @@ class LatentSpace:
             seed: Whole number that makes them repeat, or `None`.
             labels: Of a conditional model: the classes to draw, of shape `(n,)`, or one for all; by default each class
                 is as likely.
+            draw: Whether to draw from the likelihood rather than return its mean: binary pixels, counts, values with
+                the noise that the data have. Not for the multinomial.
 
         Raises:
-            ValueError: If the model has not seen data yet.
+            ValueError: If the model has not seen data yet, or cannot draw.
         """
         self._insist_built()
         check_count("n", n, least=0)
+        # Other streams than the prior's, or classes and noise would go with places.
+        classes, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
         if self.conditional and labels is None:
-            # Another stream than the prior's, or classes would go with places.
-            streams = np.random.SeedSequence(seed).spawn(1)
-            labels = np.random.default_rng(streams[0]).integers(0, self.num_classes, n)
-        return self.decode(self.latent_prior.sample(n, seed), labels=labels)
+            labels = classes.integers(0, self.num_classes, n)
+        z = self.latent_prior.sample(n, seed)
+        if not draw:
+            return self.decode(z, labels=labels)
+        scale = self.scale if self.log_scale is None else float(np.exp(ops.convert_to_numpy(self.log_scale)))
+
+        def drawn(outputs: Any) -> np.ndarray:
+            return likelihood_draws.draw(ops.convert_to_numpy(in_float32(outputs)), self.likelihood, scale, noise)
+
+        return self._decoded_in_parts(z, drawn, 1024, labels)
 
     def interpolate(self, a: Any, b: Any, steps: int = 8, labels: Any = None) -> np.ndarray:
         """Return the way from one sample to another, decoded along the straight line between their posterior means.

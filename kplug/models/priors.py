@@ -109,9 +109,14 @@ class VampPrior(_Mixture):
         self.seed = seed
         self.built = True
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the made-up samples have begun at real ones."""
+        return bool(ops.convert_to_numpy(self.adapted))
+
     def adapt(self, x: np.ndarray) -> None:
         """Begin at samples drawn from the data, once."""
-        if bool(ops.convert_to_numpy(self.adapted)):
+        if self.has_begun:
             return
         count = self.inputs.shape[0]
         chosen = np.random.default_rng(self.seed).choice(len(x), size=count, replace=len(x) < count)

@@ -12,12 +12,15 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.datasets.bag_of_words import build_vocabulary, count_words
+from kplug.datasets.bag_of_words import build_vocabulary
 from kplug.layers.logistic_normal import dirichlet_laplace
 from kplug.layers.sampling import Sampling
 from kplug.models.document_batches import DocumentBatches, is_sparse, is_text
+from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.topic_quality import Perplexity, TopicQuality
 from kplug.models.topic_seeds import topic_seeds
+from kplug.models.topic_use import TopicUse
+from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -36,7 +39,7 @@ _MOMENTUM = 0.9
     references=[_SRIVASTAVA, _DIENG],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class NeuralTopicModel(keras.Model):
+class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
     """Topic model trained as a variational autoencoder of word counts.
 
     A document's mixture of topics is the softmax of a Gaussian, whose mean and variance an encoder reads from the
@@ -114,35 +117,48 @@ class NeuralTopicModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check(num_topics, decoder, units, dropout, concentration, embedding_dim, initialization)
+        check_count("num_topics", num_topics, least=2)
+        check_choice("decoder", decoder, ("mixture", "product", "embedded"))
+        check_choice("initialization", initialization, ("kmeans", "random"))
+        check_layer_sizes("units", units)
+        check_number("dropout", dropout)
+        check(dropout < 1, "`dropout` must be less than 1", dropout=dropout)
+        check_number("concentration", concentration, positive=True)
+        check_count("embedding_dim", embedding_dim)
+        check(
+            decoder != "embedded" or embedding_dim >= num_topics,
+            f"`embedding_dim` must be at least num_topics={num_topics}",
+            embedding_dim=embedding_dim,
+        )
         if vocabulary is not None and vocabulary_size not in {None, len(vocabulary)}:
             raise ValueError(
                 f"`vocabulary` has {len(vocabulary)} words. Received: vocabulary_size={vocabulary_size}. Leave one out."
             )
         self.vocabulary = None if vocabulary is None else tuple(vocabulary)
         self.vocabulary_size: Any = vocabulary_size if vocabulary is None else len(vocabulary)
-        self.num_topics = num_topics
+        self.num_topics: int = int(num_topics)
         self.decoder = decoder
-        self.units = tuple(units)
+        self.units = tuple(map(int, units))
         self.dropout = dropout
         self.concentration = concentration
-        self.embedding_dim = embedding_dim
+        self.embedding_dim: int = int(embedding_dim)
         self.initialization = initialization
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
         policy = self.dtype_policy
         self.hidden = [keras.layers.Dense(count, "softplus", dtype=policy) for count in self.units]
-        self.dropping = keras.layers.Dropout(dropout, seed=seed, dtype=policy)
+        self.dropping = keras.layers.Dropout(dropout, seed=self.seed, dtype=policy)
         self.heads = [keras.layers.Dense(num_topics, dtype=policy, name=name) for name in ("mean", "log_var")]
         # Without a scale of its own: what keeps posteriors from falling onto the prior.
         self.normalizations = [
             _normalization(center=True, dtype=policy, name=f"{name}_norm") for name in ("mean", "log_var")
         ]
         self.word_normalization = _normalization(center=False, dtype="float32", name="word_norm")
-        self.sampling = Sampling(seed=seed, dtype="float32")
+        self.sampling = Sampling(seed=self.seed, dtype="float32")
         self.prior_mean, self.prior_log_var = (
             np.asarray(part, dtype="float32") for part in dirichlet_laplace(concentration, num_topics)
         )
         self.trackers = [keras.metrics.Mean(name="reconstruction_loss"), keras.metrics.Mean(name="kl_loss")]
+        self._mean = BatchMean()
         self.perplexity_tracker = Perplexity(name="perplexity")
         self.quality = TopicQuality()
 
@@ -172,6 +188,8 @@ class NeuralTopicModel(keras.Model):
             setattr(self, name, self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name))
         if self.decoder == "product":
             self.word_normalization.build((None, size))
+        # Whether the topics have begun at clusters of documents, which is saved with them.
+        self.adapted = self.add_weight(shape=(), dtype="bool", initializer="zeros", trainable=False, name="adapted")
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
@@ -212,10 +230,6 @@ class NeuralTopicModel(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         del y, training
-        if getattr(self, "loss", None) is not None:
-            raise ValueError(
-                f"NeuralTopicModel computes its own loss. Compile it without one. Received: loss={self.loss}"
-            )
         counts = ops.cast(x, "float32")
         reconstruction = -ops.sum(counts * y_pred["log_probabilities"], axis=-1)
         prior_mean, prior_log_var = map(ops.convert_to_tensor, (self.prior_mean, self.prior_log_var))
@@ -226,14 +240,13 @@ class NeuralTopicModel(keras.Model):
             sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         for tracker, term in zip(self.trackers, (reconstruction, kl), strict=True):
             tracker.update_state(term, sample_weight=sample_weight)
-        loss = reconstruction + kl
-        if sample_weight is not None:
-            loss = loss * sample_weight
-        self.perplexity_tracker.update_state(counts, loss)
-        return ops.mean(loss)
+        self.perplexity_tracker.update_state(counts, reconstruction + kl, sample_weight)
+        return self._mean.of(reconstruction + kl, sample_weight)
 
     def adapt(self, x: Any) -> None:
         """Look at the training documents before training: begin at k-means topics, and keep them for `coherence`.
+
+        A model that has begun, or been trained, keeps its topics.
 
         Args:
             x: Word counts of shape `(n, vocabulary_size)`, NumPy or scipy sparse.
@@ -245,8 +258,9 @@ class NeuralTopicModel(keras.Model):
         if not self.built:
             self.build((None, x.shape[1]))
         self.quality.documents = x
-        if self.initialization == "random":
+        if self.initialization == "random" or self._has_begun():
             return
+        self.adapted.assign(True)
         scores = topic_seeds(x, self.num_topics, self.seed)
         if self.decoder == "embedded":
             # The scores are of rank `num_topics`, so vectors of that length give them exactly.
@@ -256,6 +270,11 @@ class NeuralTopicModel(keras.Model):
             self.word_embeddings.assign(np.pad(right.T * np.sqrt(sizes), padding) + self._noise(padding))
         else:
             self.topic_scores.assign(scores)
+
+    def _has_begun(self) -> bool:
+        optimizer = getattr(self, "optimizer", None)
+        trained = optimizer is not None and int(ops.convert_to_numpy(optimizer.iterations)) > 0
+        return trained or bool(ops.convert_to_numpy(self.adapted))
 
     def _noise(self, padding: Any) -> np.ndarray:
         """Return small numbers where the word vectors are padded, so that those places can be learned."""
@@ -277,33 +296,45 @@ class NeuralTopicModel(keras.Model):
         Raises:
             ValueError: If the data are no counts.
         """
-        if is_text(x) and self.vocabulary is None:
+        if is_text(x) and self.vocabulary is None and self.vocabulary_size is None:
             self.vocabulary = build_vocabulary(list(x))
             self.vocabulary_size = len(self.vocabulary)
-        if x is not None:
-            x = self._counts(x) if is_text(x) else x
+        x = self._counts(x) if is_text(x) else x
         if isinstance(x, np.ndarray) or is_sparse(x):
-            if self.quality.documents is None:
-                self.adapt(x)
-            else:
-                self.check_data(x)
+            self.adapt(x)
+        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        if options.get("validation_data") is not None:
+            options["validation_data"] = self._validation(options["validation_data"])
         if is_sparse(x):
-            batch_size = kwargs.pop("batch_size", None) or (args[0] if args else None) or 32
-            shuffle = kwargs.pop("shuffle", True)
-            x, y, args = DocumentBatches(x, batch_size, shuffle, self.seed), None, args[1:]
-        kwargs["callbacks"] = [self.quality.callback(self), *_as_list(kwargs.get("callbacks"))]
-        if y is None and kwargs.get("sample_weight") is not None:
-            y = x  # Keras passes over weights without a target
-        return super().fit(x, y, *args, **kwargs)
+            options = _in_batches(options, options.pop("shuffle", True), self.seed)
+        options["callbacks"] = [self.quality.callback(self), *_as_list(options.get("callbacks"))]
+        return super().fit(**options)
+
+    def _validation(self, documents: Any) -> Any:
+        """Return validation documents as Keras takes them: texts and sparse counts become batches."""
+        x = documents[0] if isinstance(documents, tuple) and not is_text(documents) else documents
+        if not (is_text(x) or is_sparse(x)):
+            self.check_data(x)
+            return documents
+        weights = documents[2] if isinstance(documents, tuple) and len(documents) == 3 else None
+        x = self._counts(x) if is_text(x) else x
+        self.check_data(x)
+        return DocumentBatches(x, shuffle=False, sample_weight=weights)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does, of texts or word counts."""
         x = self._counts(x) if is_text(x) else x
+        self.check_data(x)
+        options = self._named(keras.Model.evaluate, x, y, args, kwargs)
+        return super().evaluate(**_in_batches(options) if is_sparse(x) else options)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what the model puts out as `keras.Model.predict` does, of texts or word counts; see `transform`."""
+        x = self._counts(x) if is_text(x) else x
+        self.check_data(x)
         if is_sparse(x):
-            x, y = DocumentBatches(x, kwargs.pop("batch_size", None) or 32, shuffle=False), None
-        if y is None and kwargs.get("sample_weight") is not None:
-            y = x
-        return super().evaluate(x, y, *args, **kwargs)
+            x = DocumentBatches(x, kwargs.pop("batch_size", None) or 32, shuffle=False)
+        return super().predict(x, *args, **kwargs)
 
     def check_data(self, x: Any) -> None:
         """Refuse what are no word counts; only NumPy and scipy sparse arrays are looked at.
@@ -324,103 +355,6 @@ class NeuralTopicModel(keras.Model):
         empty = np.flatnonzero(np.asarray(x.sum(axis=1)).ravel() == 0)
         if len(empty) == x.shape[0]:
             raise ValueError(f"None of the {x.shape[0]} documents has a word of the vocabulary.")
-
-    def topic_words(self) -> np.ndarray:
-        """Return the topics' word distributions, of shape `(num_topics, vocabulary_size)`, each with the sum 1."""
-        self._insist_built()
-        scores = self._scores()
-        if self.decoder == "product":
-            scores = self.word_normalization(scores, training=False)
-        return ops.convert_to_numpy(ops.softmax(scores, axis=-1))
-
-    def ranking(self, relevance: float = 0.6) -> np.ndarray:
-        """Return scores by which words stand for topics, of shape `(num_topics, vocabulary_size)`.
-
-        ```
-        relevance * log p(word | topic) + (1 - relevance) * log( p(word | topic) / p(word) )
-        ```
-
-        (Sievert & Shirley 2014): at 1 the likeliest words, which topics may share; lower, the words that a topic has
-        for itself. They found 0.6 best for people.
-
-        Args:
-            relevance: Between 0 and 1.
-
-        Raises:
-            ValueError: If `relevance` is out of range, or the model has not seen data yet.
-        """
-        if not 0 <= relevance <= 1:
-            raise ValueError(f"`relevance` must lie between 0 and 1. Received: relevance={relevance}")
-        words = np.log(self.topic_words().astype("float64") + 1e-12)
-        overall = np.log(np.exp(words).mean(axis=0))
-        return words - (1 - relevance) * overall
-
-    def topics(self, n_words: int = 10, relevance: float = 0.6) -> list[list[str]]:
-        """Return each topic's top words, the first one first; without a vocabulary their numbers as text.
-
-        Args:
-            n_words: How many words of each topic.
-            relevance: How words are ranked, see `ranking`.
-        """
-        names = self.vocabulary or [str(number) for number in range(self.topic_words().shape[1])]
-        order = np.argsort(-self.ranking(relevance), axis=1, kind="stable")[:, :n_words]
-        return [[names[word] for word in row] for row in order]
-
-    def transform(self, documents: Any, batch_size: int = 1024) -> np.ndarray:
-        """Return each document's mixture of topics.
-
-        Args:
-            documents: A list of texts, or word counts of shape `(n, vocabulary_size)`, NumPy or scipy sparse.
-            batch_size: How many to work on at a time.
-
-        Returns:
-            NumPy array of shape `(n, num_topics)`; rows have the sum 1.
-
-        Raises:
-            ValueError: If the model has not seen data yet, or the documents are no such counts.
-        """
-        counts: Any = self._counts(documents) if is_text(documents) else documents
-        counts = counts if is_sparse(counts) else np.asarray(counts)
-        if not self.built:
-            self.build((None, counts.shape[-1]))
-        self.check_data(counts)
-        mixtures = []
-        for start in range(0, counts.shape[0], batch_size):
-            batch = counts[start : start + batch_size]
-            batch = batch.toarray() if is_sparse(batch) else batch
-            mean = self._posterior(ops.cast(ops.convert_to_tensor(batch), "float32"), training=False)[0]
-            mixtures.append(ops.convert_to_numpy(ops.softmax(mean, axis=-1)))
-        return np.concatenate(mixtures) if mixtures else np.zeros((0, self.num_topics), "float32")
-
-    def top_documents(self, documents: Any, n: int = 5) -> np.ndarray:
-        """Return, for each topic, the numbers of the documents that have the most of it: shape `(num_topics, n)`."""
-        return np.argsort(-self.transform(documents), axis=0, kind="stable")[:n].T
-
-    def perplexity(self, documents: Any, batch_size: int = 1024) -> float:
-        """Return the bound on the perplexity per word, `exp(-ELBO / words)`: lower is better.
-
-        The bound takes the mixture at the posterior's mean.
-
-        Args:
-            documents: A list of texts, or word counts of shape `(n, vocabulary_size)`.
-            batch_size: How many to work on at a time.
-        """
-        counts = self._counts(documents) if is_text(documents) else documents
-        if getattr(self, "optimizer", None) is None:
-            raise ValueError("The model is not compiled. Call `compile` first; the optimizer does not matter here.")
-        return float(self.evaluate(counts, batch_size=batch_size, verbose=0, return_dict=True)["perplexity"])
-
-    def _counts(self, texts: Any) -> np.ndarray:
-        if self.vocabulary is None:
-            raise ValueError(
-                "The model has no vocabulary, so it cannot count the words of texts. Give it `vocabulary`, or `fit` it "
-                "on texts, or pass word counts."
-            )
-        return count_words(list(texts), self.vocabulary)
-
-    def _insist_built(self) -> None:
-        if not self.built:
-            raise ValueError("The topic model has not seen data yet, so it has no topics. Call `fit` first.")
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave `topics.csv`, `topics.png` and `topic_sizes.png`.
@@ -453,34 +387,15 @@ def _normalization(center: bool, dtype: Any, name: str) -> keras.layers.BatchNor
     return keras.layers.BatchNormalization(center=center, scale=False, momentum=_MOMENTUM, dtype=dtype, name=name)
 
 
+def _in_batches(options: dict[str, Any], shuffle: bool = False, seed: int | None = None) -> dict[str, Any]:
+    """Return the arguments of `fit` or `evaluate` with sparse counts made dense a batch at a time."""
+    batches = DocumentBatches(
+        options["x"], options.pop("batch_size", None) or 32, shuffle, seed, options.pop("sample_weight", None)
+    )
+    return {**options, "x": batches, "y": None}
+
+
 def _as_list(callbacks: Any) -> list:
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-
-
-def _check(
-    num_topics: int,
-    decoder: str,
-    units: Sequence[int],
-    dropout: float,
-    concentration: float,
-    embedding_dim: int,
-    initialization: str,
-) -> None:
-    if not (isinstance(num_topics, int) and num_topics >= 2):
-        raise ValueError(f"`num_topics` must be a whole number, at least 2. Received: num_topics={num_topics}")
-    for name, value, choices in (
-        ("decoder", decoder, ("mixture", "product", "embedded")),
-        ("initialization", initialization, ("kmeans", "random")),
-    ):
-        if value not in choices:
-            raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}")
-    if not all(isinstance(count, int) and count >= 1 for count in units):
-        raise ValueError(f"`units` must be whole numbers, each at least 1. Received: units={units!r}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be at least 0 and less than 1. Received: dropout={dropout}")
-    if not concentration > 0:
-        raise ValueError(f"`concentration` must be greater than 0. Received: concentration={concentration}")
-    if decoder == "embedded" and not embedding_dim >= num_topics:
-        raise ValueError(f"`embedding_dim` must be at least num_topics={num_topics}. Received: {embedding_dim}")

@@ -21,10 +21,13 @@ class Perplexity(keras.Metric):
         self.nats = self.add_variable((), "zeros", name="nats")
         self.words = self.add_variable((), "zeros", name="words")
 
-    def update_state(self, counts: Any, losses: Any) -> None:
+    def update_state(self, counts: Any, losses: Any, sample_weight: Any = None) -> None:
         """Add documents: counts of shape `(batch_size, vocabulary_size)`, losses in nats of shape `(batch_size,)`."""
+        words = ops.sum(counts, axis=-1)
+        if sample_weight is not None:
+            losses, words = losses * sample_weight, words * sample_weight
         self.nats.assign_add(ops.sum(losses))
-        self.words.assign_add(ops.sum(counts))
+        self.words.assign_add(ops.sum(words))
 
     def result(self) -> Any:
         return ops.exp(self.nats / ops.maximum(self.words, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +24,7 @@ from kplug.models import autoencoder_networks as networks
 from kplug.models import own_networks, priors
 from kplug.models import vae_checks as checks
 from kplug.models.latent_space import LatentSpace
-from kplug.models.targets import target_for_weights
+from kplug.models.own_loss import BatchMean, OwnLoss
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PriorName = Literal["standard_normal", "gaussian_mixture", "vamp"]
@@ -45,7 +46,7 @@ _BURDA = "Burda et al. (2015), Importance Weighted Autoencoders, https://arxiv.o
     references=[_KINGMA, _SOHN, _TOMCZAK, _BURDA],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class VAE(LatentSpace, keras.Model):
+class VAE(LatentSpace, OwnLoss, keras.Model):
     """Variational autoencoder: learns a small latent space from which data like the given can be drawn.
 
     It maximises the evidence lower bound of Kingma & Welling (2013, equation 10),
@@ -83,17 +84,19 @@ class VAE(LatentSpace, keras.Model):
         annealing_steps: Training steps over which the weight rises from 0 to `beta`; 0 for no annealing.
         annealing_cycles: How often it rises within them; with more than one, over the first half of each cycle
             (Fu et al. 2019).
-        free_bits: Nats per latent dimension that cost nothing (Kingma et al. 2016), for the standard normal prior.
+        free_bits: Nats per latent dimension that cost nothing (Kingma et al. 2016), for the standard normal prior. They
+            and `beta` count in the validation loss too, annealing does not: compare by `evaluate_nll`.
         conditional: Whether encoder and decoder are told the class of each sample, which `fit` then takes as `y`.
         num_classes: Number of classes; by default as many as `fit` sees in `y`.
         prior: `"standard_normal"`; `"gaussian_mixture"` or `"vamp"` (the posteriors of made-up samples, Tomczak &
-            Welling 2018), which are trained; or a `tfd` distribution over latent vectors. For all but the first the KL
-            term is estimated by the draw that is decoded.
+            Welling 2018; of a conditional model, of no class), which are trained; or a `tfd` distribution over latent
+            vectors. For all but the first the KL term is estimated by the draw that is decoded.
         prior_components: Number of Gaussians in a trained prior.
         importance_samples: Draws per sample; with more than one the loss is the tighter importance-weighted bound
-            (Burda et al. 2015), in training and in `evaluate`.
+            (Burda et al. 2015), in training and in `evaluate`; a bound on the likelihood only at `beta=1`.
         encoder: A model of your own from samples to `[mean, log_var]`, or to features on which the VAE then puts
-            the two heads (with the class beside the features, if it is conditional).
+            the two heads (with the class beside the features, if it is conditional; `[mean, log_var]` are taken as
+            they are).
         decoder: A model of your own from latent vectors of shape `(batch_size, latent_dim)` (of a conditional model:
             with the one-hot class behind, `latent_dim + num_classes`) to what the likelihood takes for samples of that
             shape: logits (Bernoulli, multinomial, and categorical on one more axis), means, or log rates.
@@ -186,13 +189,14 @@ class VAE(LatentSpace, keras.Model):
         self.step: Any = None
         checks.check_settings(self)
         self.latent_dim = int(latent_dim)
-        self.filters = tuple(filters)
-        self.units = None if units is None else tuple(units)
+        self.filters = tuple(map(int, filters))
+        self.units = None if units is None else tuple(map(int, units))
+        self.seed = None if seed is None else int(seed)
         draws = None if importance_samples == 1 else importance_samples
         # Never in half precision: densities are taken of the draw, and the decoder casts it by itself.
         self._precise_dtype = "float64" if self.compute_dtype == "float64" else "float32"
-        self.sampling = Sampling(draws, seed=seed, dtype=self._precise_dtype, name="sampling")
-        self._mean = _Mean(name="bound", dtype=self._precise_dtype)
+        self.sampling = Sampling(draws, seed=self.seed, dtype=self._precise_dtype, name="sampling")
+        self._mean = BatchMean(dtype=self._precise_dtype)
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_tracker = keras.metrics.Mean(name="kl_loss")
 
@@ -320,8 +324,6 @@ class VAE(LatentSpace, keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         del y
-        if getattr(self, "loss", None) is not None:
-            raise ValueError(f"VAE computes its own loss. Compile it without one. Received: loss={self.loss}")
         outputs = {name: in_float32(part) for name, part in y_pred.items()}
         precise = outputs["mean"].dtype
         x = ops.cast(self._split(x)[0], precise)
@@ -339,7 +341,7 @@ class VAE(LatentSpace, keras.Model):
             sample_weight = ops.reshape(ops.cast(sample_weight, precise), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
         self.kl_tracker.update_state(kl_loss, sample_weight=sample_weight)
-        loss = self._mean(negative_bound, negative_bound, sample_weight)
+        loss = self._mean.of(negative_bound, sample_weight)
         if self.losses:  # what layers have added, by Keras' own rules
             loss = loss + ops.cast(super().compute_loss(x, None, y_pred, None, training), precise)
         return loss
@@ -378,20 +380,27 @@ class VAE(LatentSpace, keras.Model):
             ValueError: If `x` is an array with values that the likelihood cannot have, or a class is none.
         """
         x, y = _as_array(x), _as_array(y)
-        validation = kwargs.get("validation_data")
+        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        validation = options.get("validation_data")
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
             self.adapt(x)
+        elif self.prior == "vamp" and not (self.built and self.latent_prior.has_begun):
+            warnings.warn(
+                "The VampPrior's made-up samples begin as noise, since `fit` was not given an array. Call `adapt` with "
+                f"some {self.prior_components} samples first.",
+                stacklevel=2,
+            )
         if isinstance(validation, tuple) and isinstance(validation[0], np.ndarray):
             self.check_data(*validation[:2])
-        return super().fit(x, target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().fit(**options)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses as `keras.Model.evaluate` does; targets are ignored, but for the classes of a condition."""
         x, y = _as_array(x), _as_array(y)
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
-        return super().evaluate(x, target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
 
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return what the model puts out, as `keras.Model.predict` does; a conditional one takes `[x, y]`."""
@@ -486,14 +495,6 @@ class VAE(LatentSpace, keras.Model):
         if isinstance(config.get("prior"), dict):
             parts["prior"] = tfp_distributions.from_config(config["prior"])
         return cls(**{**config, **parts})
-
-
-class _Mean(keras.losses.Loss):
-    """The mean over the batch of values for each sample, with Keras' rules for weights and for several devices."""
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        del y_true
-        return y_pred
 
 
 def _as_array(values: Any) -> Any:

@@ -84,10 +84,12 @@ def check_values(x: Any, likelihood: str, categories: int | None) -> None:
     if not isinstance(x, np.ndarray) or x.size == 0:
         return
     low, high = x.min(), x.max()
-    if np.isnan(low) or np.isnan(high):
-        raise ValueError("The data contain NaN. Remove or fill those values first.")
-    if np.isinf(low) or np.isinf(high):
-        raise ValueError("The data contain infinite values. Remove or limit those values first.")
+    if not (np.isfinite(low) and np.isfinite(high)):
+        place = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
+        what = "NaN" if np.isnan(x[place]) else "infinite values"
+        raise ValueError(
+            f"The data contain {what}, first in sample {place[0]} at {place[1:]}. Remove or replace those values first."
+        )
     found = f"Received values from {low:g} to {high:g}"
     if likelihood == "bernoulli" and (low < 0 or high > 1):
         raise ValueError(

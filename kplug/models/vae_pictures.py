@@ -45,13 +45,23 @@ def write_pictures(vae: Any, directory: Path, dataset: Any) -> None:
     figure = (comparison if images else overlaid_lines)(gray(originals), gray(reconstructions))
     figure.savefig(directory / "reconstructions.png")
 
-    labels = None if y is None or np.ndim(y) != 1 else np.asarray(y[:_POINTS])
+    labels = _class_numbers(_some(y, _POINTS))
     means = vae.encode(np.asarray(x[:_POINTS], dtype="float32"), labels=_some(classes, _POINTS))[0]
     _latent_space(means, labels, names).savefig(directory / "latent_space.png")
 
 
 def _some(labels: Any, count: int) -> np.ndarray | None:
     return None if labels is None else np.asarray(labels[:count])
+
+
+def _class_numbers(labels: np.ndarray | None) -> np.ndarray | None:
+    """Return one class, or target, for each sample, of one-hot labels too; `None` if there is not one."""
+    if labels is None or labels.ndim == 1:
+        return labels
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0]
+    one_hot = labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+    return labels.argmax(axis=1) if one_hot else None
 
 
 def _grayscale(x: Any) -> Callable[[np.ndarray], np.ndarray]:

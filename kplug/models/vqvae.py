@@ -16,7 +16,7 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.layers.vector_quantizer import VectorQuantizer
 from kplug.losses.likelihoods import log_likelihood
-from kplug.models.targets import target_for_weights
+from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number, check_values
 from kplug.models.vqvae_codes import DiscreteLatents, batches_of
 from kplug.models.vqvae_networks import convolutional_networks, dense_networks
@@ -34,7 +34,7 @@ _VECTORS_PER_CODE = 8
     tasks=["image-generation", "density-estimation"], own_loss=True, optimizer="adam", references=[_OORD, _JUKEBOX]
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class VQVAE(DiscreteLatents, keras.Model):
+class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
     """Autoencoder with discrete latents: writes each sample as a few codes of a learned codebook, and draws new ones.
 
     An encoder turns a sample into vectors, `kplug.VectorQuantizer` puts the nearest codes in their place, and a decoder
@@ -146,9 +146,9 @@ class VQVAE(DiscreteLatents, keras.Model):
         check(ema_decay is not None, "`ema_decay` must be between 0 and 1", ema_decay=ema_decay)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
-        self.filters = tuple(filters)
+        self.filters = tuple(map(int, filters))
         self.residual_blocks = residual_blocks
-        self.units = tuple(units)
+        self.units = tuple(map(int, units))
         self.code_length = code_length
         self.likelihood = likelihood
         self.scale = scale
@@ -158,7 +158,7 @@ class VQVAE(DiscreteLatents, keras.Model):
         self.prior_units = prior_units
         self.prior_blocks = prior_blocks
         self.prior_dropout = prior_dropout
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
         self.encoder: Any = None
         self.decoder: Any = None
         self.quantizer = VectorQuantizer(
@@ -166,10 +166,11 @@ class VQVAE(DiscreteLatents, keras.Model):
             commitment_cost,
             ema_decay,
             restart_threshold,
-            seed=seed,
+            seed=self.seed,
             dtype=self.dtype_policy,
             name="quantizer",
         )
+        self._mean = BatchMean(dtype="float64" if self.compute_dtype == "float64" else "float32")
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.commitment_tracker = keras.metrics.Mean(name="commitment_loss")
         self.perplexity_tracker = keras.metrics.Mean(name="perplexity") if self.quantizer.perplexity is None else None
@@ -200,19 +201,16 @@ class VQVAE(DiscreteLatents, keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         del y, training
-        if getattr(self, "loss", None) is not None:
-            raise ValueError(f"VQVAE computes its own loss. Compile it without one. Received: loss={self.loss}")
         reconstruction_loss = -self._log_likelihood(x, y_pred)
         commitment_loss = math.prod(y_pred.shape[1:]) * sum(ops.sum(loss) for loss in self.losses)
+        commitment_loss = ops.cast(commitment_loss, reconstruction_loss.dtype)
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, reconstruction_loss.dtype), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
         self.commitment_tracker.update_state(commitment_loss)
         if self.perplexity_tracker is not None:
             self.perplexity_tracker.update_state(self.quantizer.last_perplexity)
-        if sample_weight is not None:
-            reconstruction_loss = reconstruction_loss * sample_weight
-        return ops.mean(reconstruction_loss) + ops.cast(commitment_loss, reconstruction_loss.dtype)
+        return self._mean.of(reconstruction_loss, sample_weight) + self._mean.of(commitment_loss[None])
 
     def _log_likelihood(self, x: Any, outputs: Any) -> Any:
         precise = keras.backend.result_type(outputs.dtype, "float32")
@@ -255,7 +253,7 @@ class VQVAE(DiscreteLatents, keras.Model):
         if isinstance(x, np.ndarray) and len(x) and not self._is_trained():
             self.adapt(x)
         self._learned.prior = None
-        return super().fit(x, target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().fit(**self._named(keras.Model.fit, x, y, args, kwargs))
 
     def _is_trained(self) -> bool:
         """Say whether the codebook has followed a batch: until then each code counts as used once."""
@@ -263,7 +261,7 @@ class VQVAE(DiscreteLatents, keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does; targets are ignored."""
-        return super().evaluate(x, target_for_weights(x, y, kwargs), *args, **kwargs)
+        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
 
     def check_data(self, x: Any) -> None:
         """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.

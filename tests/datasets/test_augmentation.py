@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import kplug
 from kplug.errors import DataError
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=50)
 
 
 def noise(n=5, **options):

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 import kplug
 
-SETTINGS = settings(max_examples=40, deadline=None)
+SETTINGS = settings(max_examples=40)
 SHAPES = [(3, 1), (2, 3), (2, 2, 3)]  # few: JAX compiles anew for each
 
 fractions = st.floats(0, 1, width=32)

@@ -179,7 +179,7 @@ def test_arcface_has_finite_gradients_where_a_cosine_is_one_or_minus_one(gradien
 
 
 @pytest.mark.parametrize("name", ON_LABELS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**16), order=st.permutations(range(8)))
 def test_permuting_the_batch_permutes_the_values(name, seed, order):
     rng = np.random.default_rng(seed)
@@ -189,7 +189,7 @@ def test_permuting_the_batch_permutes_the_values(name, seed, order):
     np.testing.assert_allclose(permuted, values[order], rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**16), classes=st.integers(1, 5), margin=st.sampled_from([0.0, 0.2, 1.0]))
 def test_triplet_losses_of_any_batch(seed, classes, margin):
     rng = np.random.default_rng(seed)
@@ -226,7 +226,7 @@ def test_distances_are_right_far_from_the_origin_and_beside_a_far_outlier(offset
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**16), margin=st.sampled_from([0.0, 0.5, 1.0]), nonzero=st.booleans())
 def test_triplets_that_just_cost_nothing_do_not_count(seed, margin, nonzero):
     rng = np.random.default_rng(seed)
@@ -243,7 +243,7 @@ def test_triplets_that_just_cost_nothing_do_not_count(seed, margin, nonzero):
     assert found == pytest.approx(np.mean(counted) if counted else 0.0, rel=1e-5, abs=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**16), shift=st.floats(-50, 50, width=32))
 def test_a_shift_of_all_logits_changes_nothing(seed, shift):
     rng = np.random.default_rng(seed)

@@ -66,7 +66,7 @@ def test_buffers_of_any_filling_give_the_same(updated, samples):
     assert updated(metric, labels, points) == pytest.approx(slow_map_at_r(labels, points, "cosine"), rel=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_the_samples_does_not_matter(updated, embeddings, seed):
     labels, points = embeddings

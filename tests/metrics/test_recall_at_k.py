@@ -56,7 +56,7 @@ def test_recall_at_1_on_digits_is_that_of_scikit_learn(identity):
     assert results["recall_at_k"] == pytest.approx((y == y[nearest]).mean(), abs=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_the_samples_does_not_matter(updated, embeddings, seed):
     labels, points = embeddings

@@ -127,6 +127,35 @@ def test_sparse_counts_are_as_good_as_dense_ones(trained):
     assert found(made) == {frozenset(topic.tolist()) for topic in PLANTED}
 
 
+def test_weights_count_the_same_with_sparse_counts(trained):
+    weights = np.linspace(0, 2, len(COUNTS)).astype("float32")
+    dense, made_dense = (
+        trained.evaluate(counts, None, 32, 0, weights, return_dict=True)
+        for counts in (COUNTS, sparse.csr_matrix(COUNTS))
+    )
+    assert made_dense == pytest.approx(dense, rel=1e-5)
+    # A weight of 2 is as good as having the document twice.
+    chosen = COUNTS[:40]
+    doubled = trained.evaluate(np.repeat(chosen, 2, axis=0), batch_size=80, verbose=0, return_dict=True)
+    weighted = trained.evaluate(chosen, batch_size=40, sample_weight=np.full(40, 2.0), verbose=0, return_dict=True)
+    assert weighted["perplexity"] == pytest.approx(doubled["perplexity"], rel=1e-5)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_matrix, np.asarray])
+def test_validation_documents_may_be_sparse(form):
+    counts = form(COUNTS)
+    history = model().fit(counts, batch_size=80, validation_data=(counts, None), verbose=0).history
+    assert np.isfinite(history["val_perplexity"]).all()
+
+
+def test_training_goes_on_where_a_loaded_model_stopped(trained, tmp_path):
+    trained.save(tmp_path / "model.keras")
+    loaded = kplug.load_model(tmp_path / "model.keras")
+    loaded.optimizer.learning_rate = 0.0
+    loaded.fit(COUNTS, batch_size=80, verbose=0)
+    np.testing.assert_allclose(loaded.topic_words(), trained.topic_words(), rtol=1e-4)
+
+
 def texts():
     subjects = ["planet star comet orbit moon", "flour butter sugar oven dough", "goal pitch referee striker ball"]
     return [" ".join(RNG.permutation(subjects[number % 3].split())) for number in range(90)]
@@ -145,7 +174,8 @@ def test_texts_make_a_vocabulary_that_is_saved_with_the_model(tmp_path):
     assert loaded.topics(5) == made.topics(5)
     new = ["the oven and the dough", "a comet near the moon"]
     np.testing.assert_allclose(loaded.transform(new), made.transform(new), rtol=1e-5)
-    loaded.fit(texts(), batch_size=30, verbose=0)
+    loaded.fit(texts(), batch_size=30, validation_data=texts(), verbose=0)
+    assert loaded.predict(new, verbose=0)["mean"].shape == (2, NUM_TOPICS)
 
 
 def test_lower_relevance_prefers_words_that_are_a_topics_own():

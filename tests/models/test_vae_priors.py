@@ -1,5 +1,7 @@
 """The priors of a variational autoencoder: their densities, their draws, and their training."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +73,16 @@ def test_the_samples_of_a_vamp_prior_begin_at_data_once_and_are_trained(small_va
     again.adapt(table)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(again.latent_prior.inputs), trained)
     np.testing.assert_allclose(again.generate(4, seed=1), vae.generate(4, seed=1), rtol=1e-5, atol=1e-6)
+
+
+def test_a_vamp_prior_that_begins_as_noise_says_so(small_vae, table):
+    vae = small_vae(prior="vamp", prior_components=3)
+    with pytest.warns(UserWarning, match="begin as noise.*Call `adapt` with some 3 samples"):
+        vae.fit((batch for batch in [(table, table)]), steps_per_epoch=1, shuffle=False, verbose=0)
+    vae.adapt(table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        vae.fit((batch for batch in [(table, table)]), steps_per_epoch=1, shuffle=False, verbose=0)
 
 
 @pytest.mark.parametrize("prior", ["gaussian_mixture", "vamp"])

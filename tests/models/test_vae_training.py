@@ -182,3 +182,14 @@ def test_infinity_is_refused(small_vae, table, value):
 def test_the_bounds_themselves_are_allowed(small_vae):
     small_vae().check_data(np.array([[0.0, 1.0]]))
     small_vae(likelihood="gaussian").check_data(np.array([[-1e6, 1e6]]))
+
+
+def test_weights_count_by_position_too(small_vae, table):
+    vae = small_vae(seed=None)
+    vae.fit(table, verbose=0)
+    weights = np.r_[np.ones(10), np.zeros(10)]
+    weighted, half = (
+        vae.evaluate(*arguments) for arguments in ((table, None, 32, 0, weights), (table[:10], None, 32, 0))
+    )
+    assert weighted[1:] == pytest.approx(half[1:], rel=0.2)
+    assert abs(weighted[0] / half[0] - 0.5) < 0.1  # Keras divides by the batch, not by the weights

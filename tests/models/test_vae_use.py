@@ -118,3 +118,43 @@ def test_latent_vectors_of_another_shape_are_refused_and_named(small_vae, table,
     with pytest.raises(ValueError, match=r"\(n, 2\)") as caught:
         vae.decode(z)
     assert str(z.shape) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "variance"),
+    [
+        ({"likelihood": "bernoulli"}, lambda mean: mean * (1 - mean)),
+        ({"likelihood": "gaussian", "scale": 0.5}, lambda mean: np.full_like(mean, 0.25)),
+        ({"likelihood": "gaussian", "scale": "learned"}, np.ones_like),
+        ({"likelihood": "poisson"}, lambda mean: mean),
+    ],
+    ids=str,
+)
+def test_samples_drawn_have_the_likelihoods_mean_and_noise(small_vae, table, options, variance):
+    vae = small_vae(**options)
+    vae.encode(table)
+    # One latent vector, so that what differs is the likelihood's draw.
+    vae.latent_prior.sample = lambda n, seed: np.full((n, 2), 0.3, "float32")
+    means, drawn = vae.generate(4000, seed=0), vae.generate(4000, seed=0, draw=True)
+    spread = variance(means[0])
+    np.testing.assert_allclose(drawn.mean(axis=0), means[0], atol=5 * np.sqrt(spread.max() / 4000))
+    np.testing.assert_allclose(drawn.var(axis=0), spread, rtol=0.15)
+    np.testing.assert_array_equal(drawn, vae.generate(4000, seed=0, draw=True))
+
+
+def test_categories_are_drawn_by_their_probabilities(small_vae):
+    x = np.random.default_rng(0).integers(0, 3, (20, 4)).astype("float32")
+    vae = small_vae(likelihood="categorical", categories=3)
+    vae.encode(x)
+    vae.latent_prior.sample = lambda n, seed: np.full((n, 2), 0.3, "float32")
+    chances = special.softmax(keras.ops.convert_to_numpy(vae.decoder(np.full((1, 2), 0.3, "float32")))[0], axis=-1)
+    drawn = vae.generate(4000, seed=0, draw=True)
+    shares = np.stack([(drawn == value).mean(axis=0) for value in range(3)], axis=-1)
+    np.testing.assert_allclose(shares, chances, atol=0.04)
+
+
+def test_counts_without_a_total_are_not_drawn(small_vae, table):
+    vae = small_vae(likelihood="multinomial")
+    vae.encode(table)
+    with pytest.raises(ValueError, match=r"`draw=True` needs the total"):
+        vae.generate(2, draw=True)
