@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -182,7 +183,8 @@ def augment(
 
     Raises:
         ValueError: If a parameter is out of range.
-        TypeError: If the generator has no method `generate` and cannot be called.
+        TypeError: If the generator has no method `generate` and cannot be called, or if it takes no labels where `y` is
+            given, or needs them where it is not.
         DataError: If the data are empty, not finite, no numbers or differ in length, or have no classes to balance, or
             if what the generator returns has another shape or dtype, or is not finite. (A `ValueError` too.)
 
@@ -207,7 +209,7 @@ def augment(
     check_counts(0, n=n)
     if seed is not None:
         check_seed(seed)
-    generate = _generating(generator)
+    generate = _generating(generator, labelled=y is not None)
     x, y = _checked(x, y)
     # Not the generator's own stream of random numbers: labels and samples would depend on each other.
     random = np.random.default_rng(None if seed is None else (seed, 1))
@@ -222,14 +224,37 @@ def augment(
     return new, None if y is None else np.concatenate([y, y[rows]]) if originals else y[rows]
 
 
-def _generating(generator: Any) -> Callable:
+def _generating(generator: Any, labelled: bool) -> Callable:
     generate = getattr(generator, "generate", generator)
     if not callable(generate):
         raise TypeError(
             "`generator` must have a method `generate(n, labels=labels, seed=seed)`, or be a function that is called "
             f"so. Received: {generator!r}"
         )
+    if labelled and not _accepts(generate, 1, labels=None, seed=None):
+        raise TypeError(
+            "`y` is given, and `generator` cannot be called as generate(n, labels=labels, seed=seed). Give a generator "
+            f"that takes labels, such as a conditional kplug.VAE, or y=None. Received: {generator!r}"
+        )
+    if not labelled and not _accepts(generate, 1, seed=None):
+        raise TypeError(
+            "`y` is None, and `generator` cannot be called as generate(n, seed=seed). Give `y` to a generator that "
+            f"needs labels. Received: {generator!r}"
+        )
     return generate
+
+
+def _accepts(function: Callable, *args: Any, **kwargs: Any) -> bool:
+    """Return whether a function can be called so, or does not tell."""
+    try:
+        parameters = signature(function)
+    except ValueError:
+        return True
+    try:
+        parameters.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def _checked(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:

@@ -17,7 +17,7 @@ from kplug.datasets.splits import split_two_ways, take
 _TASKS = ("text-classification",)
 _PROVIDES = ("input_shape", "sequence_length", "vocabulary_size", "num_classes", "class_names")
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
-_LEAST_WORDS = 4  # Padding, start, unknown, and one word.
+_LEAST_WORDS = 5  # Padding, start, unknown, 3, which Keras leaves unused, and one word.
 
 
 @component(
@@ -33,11 +33,12 @@ def imdb(
 ) -> Dataset:
     """50,000 film reviews, negative (0) or positive (1), as sequences of words; downloads 17 MB once.
 
-    Words are numbered by their frequency from 3; 0 is padding, 1 the start, 2 a word beyond the vocabulary. Of a
-    longer review the end is kept, a shorter one is padded in front. Half of the reviews are the authors' test split.
+    Words are numbered by their frequency from 4, the most frequent; 0 is padding, 1 the start, 2 a word beyond the
+    vocabulary, and 3 is not used. Of a longer review the end is kept, a shorter one is padded in front. Half of the
+    reviews are the authors' test split.
 
     Args:
-        vocabulary_size: Number of different values, the first three included.
+        vocabulary_size: Number of different values, the first four included.
         sequence_length: Words in every sequence.
         validation_fraction: Share of the authors' 25,000 training reviews that becomes the validation split.
         seed: Seed of the order in which they are split; classes are in proportion.
@@ -76,11 +77,12 @@ def reuters(
 ) -> Dataset:
     """11,228 news wires on 46 subjects, as sequences of words; downloads 2 MB once.
 
-    Words are numbered by their frequency from 3; 0 is padding, 1 the start, 2 a word beyond the vocabulary. Of a
-    longer wire the end is kept, a shorter one is padded in front. Keras' own test split, a fifth, is kept.
+    Words are numbered by their frequency from 4, the most frequent; 0 is padding, 1 the start, 2 a word beyond the
+    vocabulary, and 3 is not used. Of a longer wire the end is kept, a shorter one is padded in front. Keras' own test
+    split, a fifth, is kept.
 
     Args:
-        vocabulary_size: Number of different values, the first three included.
+        vocabulary_size: Number of different values, the first four included.
         sequence_length: Words in every sequence.
         validation_fraction: Share of the 8,982 training wires that becomes the validation split.
         seed: Seed of the order in which they are split; classes are in proportion.

@@ -49,8 +49,9 @@ def npz(
 
     Args:
         path: The file.
-        target_kind: `"classification"`, `"regression"`, or `"auto"`: whole-number types, truth values and texts are
-            classes, floating-point types numbers.
+        target_kind: `"classification"`, `"regression"`, or `"auto"`: whole-number types, truth values, texts and
+            one-hot rows of any type are classes, other floating-point targets numbers. The label of a one-hot row is
+            the number of its column.
         standardize: Whether to subtract each column's mean and divide by its standard deviation, both of the training
             split; for a table only.
         validation_fraction: Share of the samples that are not for test that becomes the validation split.
@@ -204,7 +205,7 @@ def _targets(parts: dict[str, _Part], kind: TargetKind, file: Path) -> tuple[dic
     if not given:
         return {}, []
     name, train = given["train"]
-    classes = kind == "classification" or (kind == "auto" and train.dtype.kind in "iubU")
+    classes = kind == "classification" or (kind == "auto" and (train.dtype.kind in "iubU" or _is_one_hot(train)))
     read = _labels if classes else _numbers
     targets = {split: read(f"{file}, {name}", y) for split, (name, y) in given.items()}
     if not classes:
@@ -224,13 +225,20 @@ def _targets(parts: dict[str, _Part], kind: TargetKind, file: Path) -> tuple[dic
     return {split: np.searchsorted(labels, y) for split, y in targets.items()}, [str(label) for label in labels]
 
 
+def _is_one_hot(y: np.ndarray) -> bool:
+    if y.dtype.kind not in "fiub" or y.ndim != 2 or y.shape[1] < 2:
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
 def _labels(place: str, y: np.ndarray) -> np.ndarray:
+    if _is_one_hot(y):
+        return y.argmax(axis=1)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
         raise DataError(
-            f"{place}, has the shape {y.shape}; one class for each sample is needed. Of one-hot rows, save "
-            "y.argmax(axis=1)."
+            f"{place}, has the shape {y.shape}; one class for each sample, or one-hot rows, are needed. Convert it."
         )
     if y.dtype.kind in "iubU":
         return y

@@ -344,3 +344,19 @@ def test_what_cannot_generate_is_refused():
         kplug.augment(X, None, Witness(), -1)
     with pytest.raises(DataError, match="x has NaN"):
         kplug.augment(spoilt(X, (0, 0), np.nan), None, Witness(), 1)
+
+
+class Unlabelled:
+    def generate(self, n, seed=None):
+        raise AssertionError("was called")
+
+
+@pytest.mark.parametrize("generator", [Unlabelled(), Unlabelled().generate, kplug.VQVAE()])
+def test_a_generator_that_takes_no_labels_is_refused_where_there_are_some(generator):
+    with pytest.raises(TypeError, match=r"`y` is given.*takes labels, such as a conditional kplug\.VAE, or y=None"):
+        kplug.augment(X, np.arange(5), generator, 2)
+
+
+def test_a_generator_that_needs_labels_is_refused_where_there_are_none():
+    with pytest.raises(TypeError, match=r"`y` is None.*Give `y` to a generator that needs labels"):
+        kplug.augment(X, None, lambda n, labels, seed: X, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import urllib.error
 
 import keras
@@ -97,6 +98,25 @@ def test_of_long_texts_the_end_is_kept(replace):
     np.testing.assert_array_equal(datasets.reuters(sequence_length=3).test[0][6], [6, 7, 8])
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_words_are_numbered_from_4(monkeypatch, tmp_path, name):
+    # Keras' own loader, on a file as its host has it: a word is its rank by frequency, from 1.
+    sequences = np.empty(20, dtype=object)
+    sequences[:] = [[1, 2, 3]] * 20
+    parts = (sequences, np.arange(20) % 2)
+    arrays = dict(zip(("x", "y") if name == "reuters" else ("x_train", "y_train"), parts, strict=True))
+    if name == "imdb":
+        arrays |= {"x_test": parts[0], "y_test": parts[1]}
+    np.savez(tmp_path / "words.npz", **arrays)
+    module = importlib.import_module(f"keras.src.datasets.{name}")
+    monkeypatch.setattr(module, "get_file", lambda **_: str(tmp_path / "words.npz"))
+    # Padding, start, the two most frequent words, and a word beyond the vocabulary.
+    expected = [0, 1, 4, 5, 2]
+    np.testing.assert_array_equal(getattr(datasets, name)(vocabulary_size=6, sequence_length=5).train[0][0], expected)
+    with pytest.raises(ValueError, match="`vocabulary_size` must be a whole number, at least 5"):
+        getattr(datasets, name)(vocabulary_size=4)
+
+
 @pytest.mark.parametrize("name", [*IMAGES, *TEXTS])
 def test_one_seed_gives_one_order_and_another_another(replace, name):
     replace(name, fake_images(name) if name in IMAGES else fake_texts(TEXTS[name]))
@@ -187,7 +207,7 @@ def test_a_damaged_file_is_another_matter(replace, monkeypatch, tmp_path):
     ("name", "parameter", "value"),
     [
         *[(name, parameter, -1) for name in HOSTS for parameter in ("validation_fraction", "seed")],
-        *[(name, "vocabulary_size", 3) for name in TEXTS],
+        *[(name, "vocabulary_size", 4) for name in TEXTS],
         *[(name, "sequence_length", 0) for name in TEXTS],
     ],
 )

@@ -111,6 +111,33 @@ def test_targets(save, y, kind, expected):
     assert data.train[1].dtype == (np.int64 if expected else np.float32)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("kind", ["auto", "classification"])
+def test_one_hot_rows_are_classes(save, dtype, kind):
+    labels = np.arange(40) % 3
+    data = npz(save(x=rows(40), y=np.eye(3)[labels].astype(dtype)), target_kind=kind, standardize=False)
+    assert data.info["class_names"] == ("0", "1", "2")
+    for x, y in (data.train, data.validation, data.test):
+        assert y.dtype == np.int64
+        np.testing.assert_array_equal(y, x[:, 0] / 3 % 3)
+
+
+def test_one_hot_rows_of_given_splits(save):
+    labels, test = np.arange(40) % 3, np.array([2, 0, 1, 1])
+    arrays = {"x_train": rows(40), "y_train": np.eye(3)[labels], "x_test": rows(4), "y_test": np.eye(3)[test]}
+    np.testing.assert_array_equal(npz(save(**arrays)).test[1], test)
+
+
+@pytest.mark.parametrize("y", [np.array([[0.5, 0.5], [1, 0]] * 15), np.array([[1.0, 1.0], [0, 1]] * 15)])
+def test_rows_that_are_not_one_hot_are_numbers(save, y):
+    assert npz(save(x=rows(30), y=y)).train[1].shape[1:] == (2,)
+
+
+def test_one_hot_rows_can_be_numbers(save):
+    data = npz(save(x=rows(30), y=np.eye(3)[np.arange(30) % 3]), target_kind="regression")
+    assert (data.train[1].shape[1:], data.train[1].dtype) == ((3,), np.float32)
+
+
 def test_one_seed_gives_one_order_and_another_another(save):
     file = save(x=rows(), y=np.arange(50) % 2)
     np.testing.assert_array_equal(npz(file, seed=1).train[0], npz(file, seed=1).train[0])
@@ -137,7 +164,11 @@ HOLE = np.where(X == 42, np.nan, X)
         ({"x": np.full((30, 2, 2), 200), "y": Y}, r"values from 200 to 200.*uint8"),
         ({"x": np.full((30, 2, 2, 1), -0.5), "y": Y}, r"values from -0\.5 to -0\.5"),
         ({"x": X, "y": np.zeros(30, int)}, r"y: all samples are of the same class, 0"),
-        ({"x": X, "y": np.eye(30, dtype=int)}, r"y, has the shape \(30, 30\).*y\.argmax\(axis=1\)"),
+        (
+            {"x": X, "y": np.ones((30, 3), int)},
+            r"y, has the shape \(30, 3\); one class for each sample, or one-hot rows",
+        ),
+        ({"x": X, "y": np.eye(30)}, r"too few samples of class \d+: 1, and none"),
         ({"x": X, "y": np.where(Y, np.nan, 0.5)}, r"y, has NaN or infinity, first in sample 1\."),
         ({"x": X, "y": np.zeros((30, 2, 2))}, r"y, has the shape \(30, 2, 2\).*outputs"),
         ({"x": X, "y": Y, "x_test": X}, r"has y but no y_test\. Save targets for every split, or none"),
