@@ -7,6 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kplug.datasets import digits
+from kplug.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +22,13 @@ def rows(x: np.ndarray) -> set[bytes]:
 def test_follows_the_protocol(source):
     # images / 16, order RandomState(0).permutation, first 1437 to fit, last 360 to test.
     order = np.random.RandomState(0).permutation(1797)
-    data = digits()
-    np.testing.assert_array_equal(data.test[0][..., 0], (source.images / 16)[order[1437:]].astype("float32"))
-    np.testing.assert_array_equal(data.test[1], source.target[order[1437:]])
-    fitted = np.concatenate([data.train[0], data.validation[0]])
-    np.testing.assert_array_equal(fitted[..., 0], (source.images / 16)[order[:1437]].astype("float32"))
-    np.testing.assert_array_equal(np.concatenate([data.train[1], data.validation[1]]), source.target[order[:1437]])
+    for data in (digits(), digits(validation_fraction=0)):
+        np.testing.assert_array_equal(data.test[0][..., 0], (source.images / 16)[order[1437:]].astype("float32"))
+        np.testing.assert_array_equal(data.test[1], source.target[order[1437:]])
+    whole = digits(validation_fraction=0)
+    assert whole.validation is None
+    np.testing.assert_array_equal(whole.train[0][..., 0], (source.images / 16)[order[:1437]].astype("float32"))
+    np.testing.assert_array_equal(whole.train[1], source.target[order[:1437]])
 
 
 def test_shapes_ranges_and_dtypes():
@@ -52,10 +54,20 @@ def test_splits_are_disjoint_and_complete(source):
     assert sum(map(len, splits)) == len(set.union(*splits)) == len(source.images)
 
 
-def test_no_validation_split():
-    data = digits(validation_fraction=0)
-    assert data.validation is None
-    assert (len(data.train[0]), len(data.test[0])) == (1437, 360)
+def test_labels_stay_with_their_images(source):
+    labels = dict(
+        zip(((image / 16).astype("float32").tobytes() for image in source.images), source.target, strict=True)
+    )
+    data = digits()
+    for x, y in (data.train, data.validation, data.test):
+        assert [labels[image.tobytes()] for image in x] == y.tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_validation_has_the_digits_in_proportion(seed):
+    data = digits(seed=seed)
+    both = np.bincount(data.train[1]) + np.bincount(data.validation[1])
+    np.testing.assert_allclose(np.bincount(data.validation[1]), both * 144 / 1437, atol=1)
 
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.1, 144), (0.25, 359), (0.5, 718), (0.9, 1293)])
@@ -66,8 +78,15 @@ def test_validation_fraction_is_of_the_fitted_images_and_leaves_the_test_split_a
     np.testing.assert_array_equal(data.test[0], digits().test[0])
 
 
-def test_a_fraction_that_rounds_to_no_image_leaves_no_validation_split():
-    assert digits(validation_fraction=0.0001).validation is None
+def test_a_tiny_fraction_is_one_image_of_each_digit():
+    data = digits(validation_fraction=0.0001)
+    assert sorted(data.validation[1]) == list(range(10))
+    assert len(data.train[0]) == 1427
+
+
+def test_a_fraction_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(DataError, match=r"The data set digits has .*too few"):
+        digits(validation_fraction=0.9999)
 
 
 def test_one_seed_gives_one_order_and_another_another():
@@ -78,5 +97,10 @@ def test_one_seed_gives_one_order_and_another_another():
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5])
 def test_impossible_fractions_are_refused(fraction):
-    with pytest.raises(ValueError, match=r"split|fraction"):
+    with pytest.raises(ValueError, match=r"`validation_fraction` must be at least 0 and less than 1"):
         digits(validation_fraction=fraction)
+
+
+def test_impossible_seeds_are_refused():
+    with pytest.raises(ValueError, match=r"`seed` must be a whole number.*-1"):
+        digits(seed=-1)
