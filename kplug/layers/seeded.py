@@ -5,9 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 _GENERATOR_STATE = "seed_generator_state"
+
+
+def derived_seeds(seed: int | None, count: int) -> list[int | None]:
+    """Return a seed for each of several layers: with one for all, they would draw the same numbers.
+
+    Args:
+        seed: What the seeds follow from, or `None` for none.
+        count: How many.
+    """
+    if seed is None:
+        return [None] * count
+    # Keras' generators take seeds of 32 bits with a sign.
+    return [int(state >> 1) for state in np.random.SeedSequence(seed).generate_state(count)]
 
 
 class SeededLayer(keras.layers.Layer):

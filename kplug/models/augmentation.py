@@ -9,6 +9,7 @@ from keras import layers
 from pydantic import Field
 
 from kplug.layers.random_affine import RandomAffine
+from kplug.layers.seeded import derived_seeds
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Flip = Literal["none", "horizontal", "vertical", "both"]
@@ -59,7 +60,7 @@ def augmentation(
     ```
     """
     check_augmentation(flip, contrast=contrast, brightness=brightness, erasing=erasing, noise=noise)
-    seeds = [None if seed is None else seed + number for number in range(5)]
+    seeds = derived_seeds(seed, 6)
     chosen: list[keras.Layer] = []
     if rotation or zoom or translation:
         chosen.append(RandomAffine(rotation, zoom, translation, seed=seeds[0], dtype=dtype))
@@ -82,7 +83,7 @@ def augmentation(
             )
         )
     if noise:
-        chosen.append(layers.GaussianNoise(noise, seed=seeds[4], dtype=dtype))
+        chosen.append(layers.GaussianNoise(noise, seed=seeds[5], dtype=dtype))
     return keras.Sequential(chosen or [layers.Identity(dtype=dtype)], name="augmentation")
 
 

@@ -13,7 +13,9 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
+from kplug.layers.seeded import derived_seeds
 from kplug.models.augmentation import Flip, Share, augmentation
+from kplug.models.classifier_checks import check_architecture, check_classes, check_images
 from kplug.models.classifier_networks import plain_features, residual_features
 from kplug.models.mixing import BatchMixing, Mixture
 
@@ -115,7 +117,7 @@ class AugmentedCNN(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_architecture(num_classes, architecture, filters, blocks, classifier_activation)
+        check_architecture(num_classes, architecture, filters, blocks, classifier_activation)
         for name, value in (("mixup", mixup), ("cutmix", cutmix)):
             if not value >= 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {name}={value}")
@@ -142,11 +144,12 @@ class AugmentedCNN(keras.Model):
         self.cutmix = cutmix
         self.label_smoothing = label_smoothing
         self.seed = seed
-        self.augmentation: Any = augmentation(**self.amounts, seed=seed, dtype=self.dtype_policy)
-        self.mixing = BatchMixing(mixup, cutmix, seed=seed, dtype=self.dtype_policy) if mixup or cutmix else None
+        seeds = derived_seeds(seed, 3)
+        self.augmentation: Any = augmentation(**self.amounts, seed=seeds[0], dtype=self.dtype_policy)
+        self.mixing = BatchMixing(mixup, cutmix, seed=seeds[1], dtype=self.dtype_policy) if mixup or cutmix else None
         self.features: Any = None
         self.pooling = keras.layers.GlobalAveragePooling2D(dtype=self.dtype_policy)
-        self.dropping = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.dropping = keras.layers.Dropout(dropout, seed=seeds[2], dtype=self.dtype_policy)
         # Probabilities in float32: half precision would round the likely ones to 1.
         self.classifier = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="logits")
         self.activation = keras.layers.Activation(classifier_activation or "linear", dtype="float32")
@@ -183,97 +186,116 @@ class AugmentedCNN(keras.Model):
         mixture: Mixture | None = self._step.mixture
         self._step.mixture = None
 
-        def loss_on(labels: Any, weight: Any, predictions: Any = y_pred) -> Any:
-            return super(AugmentedCNN, self).compute_loss(x, labels, predictions, weight, training)
-
         if not training or (mixture is None and not self.label_smoothing):
-            return loss_on(y, sample_weight)
-        if mixture is None:
-            loss = loss_on(y, sample_weight)
-        else:
-            weight = 1.0 if sample_weight is None else ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-            shares = mixture.shares
-            loss = loss_on(y, weight * shares)
-            loss += loss_on(ops.take(y, mixture.partners, axis=0), weight * (1 - shares))
-        if self.label_smoothing:
-            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * self._loss_on_all(
-                loss_on, y, y_pred, sample_weight
-            )
-        return loss
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        labels, predictions, weights = self._rows(y, y_pred, sample_weight, mixture)
+        loss = super().compute_loss(x, labels, predictions, weights, training)
+        # A mean over all rows, where it is to be one over the images.
+        rows_of_each = (1 if mixture is None else 2) + (self.num_classes if self.label_smoothing else 0)
+        reduction = getattr(self.loss, "reduction", "sum_over_batch_size")
+        return loss * rows_of_each if reduction in {"sum_over_batch_size", "mean"} else loss
 
-    def _loss_on_all(self, loss_on: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
-        """Return the mean of the losses on every class in turn."""
+    def _rows(self, y: Any, y_pred: Any, sample_weight: Any, mixture: Mixture | None) -> tuple[Any, Any, Any]:
+        """Return labels, predictions and weights with a row for each label that an image has a share of."""
         batch_size = ops.shape(y_pred)[0]
-        classes = ops.tile(ops.arange(self.num_classes, dtype="int32"), (batch_size,))
-        if _is_one_hot(y, y_pred):
-            labels = ops.one_hot(classes, self.num_classes, dtype=y_pred.dtype)
-        else:
-            labels = ops.reshape(ops.cast(classes, y.dtype), (-1, *[1] * (len(y.shape) - 1)))
-        weight = None if sample_weight is None else ops.repeat(ops.reshape(sample_weight, (-1,)), self.num_classes)
-        return loss_on(labels, weight, ops.repeat(y_pred, self.num_classes, axis=0))
+        given = ops.ones((batch_size,)) if sample_weight is None else ops.reshape(sample_weight, (-1,))
+        given = ops.cast(given, "float32")
+        labels, predictions, weights = [y], [y_pred], [given]
+        if mixture is not None:
+            labels.append(ops.take(y, mixture.partners, axis=0))
+            predictions.append(y_pred)
+            partners_weights = ops.take(given, mixture.partners, axis=0)
+            weights = [given * mixture.shares, partners_weights * (1 - mixture.shares)]
+        if self.label_smoothing:
+            classes = ops.tile(ops.arange(self.num_classes, dtype="int32"), (batch_size,))
+            if _is_one_hot(y, y_pred):
+                every = ops.cast(ops.one_hot(classes, self.num_classes), y.dtype)
+            else:
+                every = ops.reshape(ops.cast(classes, y.dtype), (-1, *[1] * (len(y.shape) - 1)))
+            labels.append(every)
+            predictions.append(ops.repeat(y_pred, self.num_classes, axis=0))
+            weights = [(1 - self.label_smoothing) * part for part in weights]
+            weights.append(ops.repeat(self.label_smoothing / self.num_classes * given, self.num_classes))
+        return tuple(ops.concatenate(parts, axis=0) for parts in (labels, predictions, weights))
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train the model as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: If arrays are no images, or a label is no class.
+        """
+        self.check_data(x, y)
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, tuple):
+            self.check_data(*validation[:2])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss and the metrics as `keras.Model.evaluate` does."""
+        self.check_data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse what is no image, and labels out of range; only NumPy arrays are looked at.
 
         Raises:
-            ValueError: If the images have another number of axes, or a label is no class.
+            ValueError: If the images have another number of axes or a value that is not finite, if there is none, or if
+                a label is no class.
         """
-        if isinstance(x, np.ndarray) and x.ndim not in {3, 4}:
-            raise ValueError(
-                "AugmentedCNN needs images of shape (n, height, width, channels) or (n, height, width). "
-                f"Received: an array of shape {x.shape}"
-            )
-        if not isinstance(y, np.ndarray) or y.size == 0:
-            return
-        if y.ndim == 2 and y.shape[1] > 1:
-            if y.shape[1] != self.num_classes:
-                raise ValueError(
-                    f"One-hot labels need one column for each of the {self.num_classes} classes. "
-                    f"Received: labels of shape {y.shape}"
-                )
-            return
-        if y.ndim > 2 or y.dtype.kind not in "iufb":
-            raise ValueError(f"Labels must be class numbers or one-hot. Received: {y.dtype} of shape {y.shape}")
-        if y.min() < 0 or y.max() >= self.num_classes:
-            wrong = int(np.flatnonzero((y.reshape(-1) < 0) | (y.reshape(-1) >= self.num_classes))[0])
-            raise ValueError(
-                f"Labels must be whole numbers from 0 to {self.num_classes - 1}. "
-                f"Received: {y.reshape(-1)[wrong]} in sample {wrong}"
-            )
+        if isinstance(x, np.ndarray):
+            check_images(x)
+        if isinstance(y, np.ndarray):
+            check_classes(y, self.num_classes)
 
-    def predict_augmented(self, x: Any, copies: int = 16, batch_size: int = 256) -> np.ndarray:
+    def predict_augmented(self, x: Any, copies: int = 16, batch_size: int = 256, seed: int | None = None) -> np.ndarray:
         """Return the mean prediction over augmented copies of each image (test-time augmentation).
 
         Args:
             x: Images of shape `(n, height, width, channels)` or `(n, height, width)`.
             copies: Augmented copies of each image, at least 1; the image as it is counts as one more.
             batch_size: How many images to work on at a time.
+            seed: Whole number that makes the copies repeat, or `None`.
 
         Returns:
             NumPy array of shape `(n, num_classes)`: probabilities, or mean logits.
 
         Raises:
-            ValueError: If `copies` is less than 1.
+            ValueError: If `copies` is less than 1, or the data are no images.
         """
         if not copies >= 1:
             raise ValueError(f"`copies` must be at least 1. Received: copies={copies}")
         x = np.asarray(x)
-        if x.ndim == 3:
-            x = x[..., np.newaxis]
+        check_images(x)
+        x = x[..., np.newaxis] if x.ndim == 3 else x
         total = self.predict(x, batch_size=batch_size, verbose=0)
-        for _ in range(copies):
-            total = total + self.predict(self.augmented(x, batch_size), batch_size=batch_size, verbose=0)
+        for number in range(copies):
+            copy = self.augmented(x, batch_size, None if seed is None else seed + number)
+            total = total + self.predict(copy, batch_size=batch_size, verbose=0)
         return total / (copies + 1)
 
-    def augmented(self, x: Any, batch_size: int = 256) -> np.ndarray:
-        """Return the images as training would see them once, without mixing: NumPy array of the shape of `x`."""
+    def augmented(self, x: Any, batch_size: int = 256, seed: int | None = None) -> np.ndarray:
+        """Return the images as training would see them once, without mixing.
+
+        It leaves the draws of the training as they are.
+
+        Args:
+            x: Images of shape `(n, height, width, channels)` or `(n, height, width)`.
+            batch_size: How many images to work on at a time.
+            seed: Whole number that makes the draws repeat, or `None`.
+
+        Returns:
+            NumPy array of the shape of `x`.
+
+        Raises:
+            ValueError: If they are no images.
+        """
         x = np.asarray(x, dtype="float32")
+        check_images(x)
         images = x[..., np.newaxis] if x.ndim == 3 else x
+        augment = augmentation(**self.amounts, seed=seed, dtype=self.dtype_policy)
         batches = [
-            ops.convert_to_numpy(
-                ops.cast(self.augmentation(images[start : start + batch_size], training=True), "float32")
-            )
-            for start in range(0, max(len(images), 1), batch_size)
+            ops.convert_to_numpy(ops.cast(augment(images[start : start + batch_size], training=True), "float32"))
+            for start in range(0, len(images), batch_size)
         ]
         return np.concatenate(batches).reshape(x.shape)
 
@@ -307,21 +329,3 @@ class AugmentedCNN(keras.Model):
 
 def _is_one_hot(y: Any, y_pred: Any) -> bool:
     return len(y.shape) == len(y_pred.shape) and y.shape[-1] == y_pred.shape[-1] != 1
-
-
-def _check_architecture(
-    num_classes: int, architecture: str, filters: Sequence[int], blocks: int, classifier_activation: str | None
-) -> None:
-    if not (isinstance(num_classes, int) and num_classes >= 2):
-        raise ValueError(f"`num_classes` must be a whole number, at least 2. Received: num_classes={num_classes}")
-    if architecture not in ("residual", "plain"):
-        raise ValueError(f"`architecture` must be 'residual' or 'plain'. Received: architecture={architecture!r}")
-    if not filters or not all(isinstance(count, int) and count >= 1 for count in filters):
-        raise ValueError(f"`filters` must be whole numbers, each at least 1. Received: filters={filters!r}")
-    if not (isinstance(blocks, int) and blocks >= 1):
-        raise ValueError(f"`blocks` must be a whole number, at least 1. Received: blocks={blocks!r}")
-    if classifier_activation not in (None, "softmax"):
-        raise ValueError(
-            "`classifier_activation` must be 'softmax' or None. "
-            f"Received: classifier_activation={classifier_activation!r}"
-        )

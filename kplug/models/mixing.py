@@ -31,8 +31,9 @@ class BatchMixing(SeededLayer):
     """Mixes each image of a batch with another one of it, in training only.
 
     MixUp (Zhang et al. 2018) adds the two with weights; CutMix (Yun et al. 2019) pastes a rectangle of the other. The
-    share is drawn from `Beta(alpha, alpha)`, and the image that weighs more counts as the batch's own. With both, each
-    batch takes one of the two at random.
+    share is drawn from `Beta(alpha, alpha)`, and the image that weighs more counts as the batch's own. (In the
+    papers it may also be the lesser part; what is mixed is the same, and training metrics have a label to count.) With
+    both, each batch takes one of the two at random.
 
     Args:
         mixup: `alpha` of MixUp; 0 for none.

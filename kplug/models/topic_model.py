@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,13 +13,22 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.datasets.bag_of_words import build_vocabulary
 from kplug.layers.logistic_normal import dirichlet_laplace
 from kplug.layers.sampling import Sampling
-from kplug.models.document_batches import DocumentBatches, is_sparse, is_text
+from kplug.models.batch_normalization import LenientBatchNormalization
+from kplug.models.documents import (
+    DocumentBatches,
+    check_counts,
+    in_batches,
+    is_sparse,
+    is_text,
+    validation_of,
+    vocabulary_of,
+    with_held_out,
+)
 from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.topic_quality import Perplexity, TopicQuality
-from kplug.models.topic_seeds import topic_seeds
+from kplug.models.topic_seeds import as_embeddings, topic_seeds
 from kplug.models.topic_use import TopicUse
 from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number
 
@@ -72,15 +82,17 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         concentration: Concentration of the Dirichlet prior on mixtures; below 1 documents have few topics.
         embedding_dim: Length of the vectors of the embedded decoder, at least `num_topics`.
         initialization: `"kmeans"`, or `"random"` for the papers' own.
-        seed: Whole number that makes the draws and the clustering repeat, or `None`.
+        seed: Whole number that makes the draws and the clustering repeat, or `None`. (The other initial weights and
+            the order of the documents follow `keras.utils.set_random_seed`.)
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
 
     Call arguments:
         inputs: Word counts of shape `(batch_size, vocabulary_size)`.
 
     Returns:
-        When called: a dictionary with `log_probabilities` of the words, of shape `(batch_size, vocabulary_size)`, and
-        `mean` and `log_var` of the mixtures' Gaussian, each of shape `(batch_size, num_topics)`.
+        When called: a dictionary with `mean` and `log_var` of the mixtures' Gaussian, a `mixture` drawn from it, each
+        of shape `(batch_size, num_topics)`, and the `log_probabilities` that it gives the words, of shape
+        `(batch_size, vocabulary_size)`.
 
     Raises:
         ValueError: If a parameter is out of range, or data are no counts of as many words.
@@ -116,7 +128,8 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Counts may be too large for half precision; the layers cast what they work on.
+        super().__init__(**{"autocast": False, **kwargs})
         check_count("num_topics", num_topics, least=2)
         check_choice("decoder", decoder, ("mixture", "product", "embedded"))
         check_choice("initialization", initialization, ("kmeans", "random"))
@@ -134,6 +147,8 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
             raise ValueError(
                 f"`vocabulary` has {len(vocabulary)} words. Received: vocabulary_size={vocabulary_size}. Leave one out."
             )
+        twice = [word for word, count in Counter(vocabulary or ()).items() if count > 1]
+        check(not twice, "`vocabulary` must have every word once", twice=twice[:5])
         self.vocabulary = None if vocabulary is None else tuple(vocabulary)
         self.vocabulary_size: Any = vocabulary_size if vocabulary is None else len(vocabulary)
         self.num_topics: int = int(num_topics)
@@ -195,9 +210,13 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         counts = ops.cast(inputs, "float32")
         mean, log_var = self._posterior(counts, training)
-        z = self.sampling([mean, log_var]) if training else mean
-        mixture = ops.softmax(z, axis=-1)
-        return {"log_probabilities": self._decoded(mixture, training), "mean": mean, "log_var": log_var}
+        mixture = ops.softmax(self.sampling([mean, log_var]), axis=-1)
+        return {
+            "log_probabilities": self._decoded(mixture, training),
+            "mean": mean,
+            "log_var": log_var,
+            "mixture": mixture,
+        }
 
     def _posterior(self, counts: Any, training: bool | None = None) -> tuple[Any, Any]:
         # Shares of the document, of the size that counts in a document with every word once would have.
@@ -255,33 +274,25 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
             ValueError: If they are no counts.
         """
         self.check_data(x)
+        begins = self.initialization == "kmeans" and not self._has_begun()
+        scores = topic_seeds(x, self.num_topics, self.seed) if begins else None
         if not self.built:
             self.build((None, x.shape[1]))
         self.quality.documents = x
-        if self.initialization == "random" or self._has_begun():
+        if scores is None:
             return
-        self.adapted.assign(True)
-        scores = topic_seeds(x, self.num_topics, self.seed)
         if self.decoder == "embedded":
-            # The scores are of rank `num_topics`, so vectors of that length give them exactly.
-            left, sizes, right = np.linalg.svd(scores, full_matrices=False)
-            padding = ((0, 0), (0, self.embedding_dim - self.num_topics))
-            self.topic_embeddings.assign(np.pad(left * np.sqrt(sizes), padding))
-            self.word_embeddings.assign(np.pad(right.T * np.sqrt(sizes), padding) + self._noise(padding))
+            topics, words = as_embeddings(scores, self.embedding_dim, self.seed)
+            self.topic_embeddings.assign(topics)
+            self.word_embeddings.assign(words)
         else:
             self.topic_scores.assign(scores)
+        self.adapted.assign(True)
 
     def _has_begun(self) -> bool:
         optimizer = getattr(self, "optimizer", None)
         trained = optimizer is not None and int(ops.convert_to_numpy(optimizer.iterations)) > 0
-        return trained or bool(ops.convert_to_numpy(self.adapted))
-
-    def _noise(self, padding: Any) -> np.ndarray:
-        """Return small numbers where the word vectors are padded, so that those places can be learned."""
-        shape = (self.vocabulary_size, self.embedding_dim)
-        noise = np.random.default_rng(self.seed).normal(0, 0.01, shape)
-        noise[:, : self.embedding_dim - padding[1][1]] = 0
-        return noise
+        return trained or (self.built and bool(ops.convert_to_numpy(self.adapted)))
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train the model as `keras.Model.fit` does, on texts or word counts; targets are ignored.
@@ -296,41 +307,66 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         Raises:
             ValueError: If the data are no counts.
         """
-        if is_text(x) and self.vocabulary is None and self.vocabulary_size is None:
-            self.vocabulary = build_vocabulary(list(x))
-            self.vocabulary_size = len(self.vocabulary)
-        x = self._counts(x) if is_text(x) else x
-        if isinstance(x, np.ndarray) or is_sparse(x):
-            self.adapt(x)
+        known = self.vocabulary, self.vocabulary_size
+        given = is_text(x) or isinstance(x, np.ndarray) or is_sparse(x)
+        try:
+            x = self._documents(x, learn=True)
+            if given:
+                self.adapt(x)
+        except ValueError:
+            if not self.built:  # texts that nothing can be learned from leave no vocabulary behind
+                self.vocabulary, self.vocabulary_size = known
+            raise
         options = self._named(keras.Model.fit, x, y, args, kwargs)
-        if options.get("validation_data") is not None:
-            options["validation_data"] = self._validation(options["validation_data"])
         if is_sparse(x):
-            options = _in_batches(options, options.pop("shuffle", True), self.seed)
+            options = with_held_out(options)
+        if options.get("validation_data") is not None:
+            options["validation_data"] = self._validation(options)
+        if is_sparse(x):
+            options = in_batches(options, options.get("shuffle", True), self.seed)
         options["callbacks"] = [self.quality.callback(self), *_as_list(options.get("callbacks"))]
-        return super().fit(**options)
+        try:
+            return super().fit(**options)
+        finally:
+            if given:
+                self.quality.documents = None
 
-    def _validation(self, documents: Any) -> Any:
-        """Return validation documents as Keras takes them: texts and sparse counts become batches."""
-        x = documents[0] if isinstance(documents, tuple) and not is_text(documents) else documents
-        if not (is_text(x) or is_sparse(x)):
-            self.check_data(x)
-            return documents
-        weights = documents[2] if isinstance(documents, tuple) and len(documents) == 3 else None
-        x = self._counts(x) if is_text(x) else x
-        self.check_data(x)
-        return DocumentBatches(x, shuffle=False, sample_weight=weights)
+    def _documents(self, x: Any, learn: bool = False) -> Any:
+        """Return texts as word counts, sparse counts by rows, and anything else as it is.
+
+        Args:
+            x: What Keras was given.
+            learn: Whether the texts may make the vocabulary.
+        """
+        if not is_text(x):
+            return x.tocsr() if is_sparse(x) else x
+        if learn and self.vocabulary is None and self.vocabulary_size is None:
+            self.vocabulary = vocabulary_of(x)
+            self.vocabulary_size = len(self.vocabulary)
+        return self._counts(x)
+
+    def _validation(self, options: dict[str, Any]) -> Any:
+        """Return `fit`'s validation data with texts counted and sparse counts in batches."""
+        given = options["validation_data"]
+        parts = (given,) if is_text(given) or is_sparse(given) else given
+        if not isinstance(parts, tuple | list):
+            return given
+        counts = self._documents(parts[0])
+        if not (isinstance(counts, np.ndarray) or is_sparse(counts)):
+            return given
+        self.check_data(counts)
+        return validation_of(counts, parts[2] if len(parts) == 3 else None, options)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does, of texts or word counts."""
-        x = self._counts(x) if is_text(x) else x
+        x = self._documents(x)
         self.check_data(x)
         options = self._named(keras.Model.evaluate, x, y, args, kwargs)
-        return super().evaluate(**_in_batches(options) if is_sparse(x) else options)
+        return super().evaluate(**in_batches(options) if is_sparse(x) else options)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the model puts out as `keras.Model.predict` does, of texts or word counts; see `transform`."""
-        x = self._counts(x) if is_text(x) else x
+        x = self._documents(x)
         self.check_data(x)
         if is_sparse(x):
             x = DocumentBatches(x, kwargs.pop("batch_size", None) or 32, shuffle=False)
@@ -340,21 +376,10 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         """Refuse what are no word counts; only NumPy and scipy sparse arrays are looked at.
 
         Raises:
-            ValueError: If the array has another shape, negative numbers or NaN, or a document without words.
+            ValueError: If the array has another shape or what is no count, or if no document has words.
         """
-        if not (isinstance(x, np.ndarray) or is_sparse(x)):
-            return
-        if x.ndim != 2 or x.shape[1] != (self.vocabulary_size or x.shape[1]):
-            raise ValueError(
-                f"Word counts must have the shape (n, {self.vocabulary_size or 'vocabulary_size'}). "
-                f"Received: an array of shape {x.shape}"
-            )
-        values = x.data if is_sparse(x) else x
-        if values.size and not values.min() >= 0:
-            raise ValueError(f"Word counts must be at least 0. Received: {values.min()}")
-        empty = np.flatnonzero(np.asarray(x.sum(axis=1)).ravel() == 0)
-        if len(empty) == x.shape[0]:
-            raise ValueError(f"None of the {x.shape[0]} documents has a word of the vocabulary.")
+        if isinstance(x, np.ndarray) or is_sparse(x):
+            check_counts(x, self.vocabulary_size)
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave `topics.csv`, `topics.png` and `topic_sizes.png`.
@@ -383,16 +408,8 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         }
 
 
-def _normalization(center: bool, dtype: Any, name: str) -> keras.layers.BatchNormalization:
-    return keras.layers.BatchNormalization(center=center, scale=False, momentum=_MOMENTUM, dtype=dtype, name=name)
-
-
-def _in_batches(options: dict[str, Any], shuffle: bool = False, seed: int | None = None) -> dict[str, Any]:
-    """Return the arguments of `fit` or `evaluate` with sparse counts made dense a batch at a time."""
-    batches = DocumentBatches(
-        options["x"], options.pop("batch_size", None) or 32, shuffle, seed, options.pop("sample_weight", None)
-    )
-    return {**options, "x": batches, "y": None}
+def _normalization(center: bool, dtype: Any, name: str) -> LenientBatchNormalization:
+    return LenientBatchNormalization(center=center, scale=False, momentum=_MOMENTUM, dtype=dtype, name=name)
 
 
 def _as_list(callbacks: Any) -> list:

@@ -15,7 +15,7 @@ _COLUMNS = 5
 
 
 def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
-    """Write `topics.csv`, `topics.png` and `topic_sizes.png`.
+    """Write `topics.csv`, `topics.png` and `topic_sizes.png`; words are ranked by `model.ranking()`.
 
     Args:
         model: A built `kplug.NeuralTopicModel`.
@@ -31,7 +31,7 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
     sizes = None if train is None else model.transform(train).mean(axis=0)
     with (directory / "topics.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["topic", "share", "rank", "word", "probability"])
+        table.writerow(["topic", "share", "rank_by_relevance", "word", "probability"])
         for topic, words in enumerate(order):
             for rank, word in enumerate(words, start=1):
                 share = "" if sizes is None else f"{sizes[topic]:.6f}"
@@ -54,7 +54,7 @@ def top_words(order: np.ndarray, weights: np.ndarray, names: Any) -> Figure:
         axes.set_yticks(range(len(words)), [_plain(names[word]) for word in words], fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_title(f"topic {topic}", fontsize=9)
-    figure.suptitle("Top words and their probabilities")
+    figure.suptitle("Top words by relevance, and their probabilities")
     return figure
 
 

@@ -8,18 +8,18 @@ import numpy as np
 from keras import ops
 
 from kplug.datasets.bag_of_words import count_words
-from kplug.models.document_batches import is_sparse, is_text
+from kplug.models.documents import is_sparse, is_text
+from kplug.models.vae_checks import check_count
 
 
 class TopicUse:
     """Topics and their words, the mixtures of documents, and the perplexity, as NumPy arrays and words.
 
-    What a member has: `built`, `build`, `decoder`, `num_topics`, `vocabulary`, `word_normalization`, `evaluate`,
+    What a member has: `built`, `decoder`, `num_topics`, `vocabulary`, `word_normalization`, `evaluate`,
     `check_data`, `_scores` of the topics, and `_posterior` of counts.
     """
 
     built: Any
-    build: Any
     decoder: str
     num_topics: int
     vocabulary: tuple[str, ...] | None
@@ -45,7 +45,7 @@ class TopicUse:
         ```
 
         (Sievert & Shirley 2014): at 1 the likeliest words, which topics may share; lower, the words that a topic has
-        for itself. They found 0.6 best for people.
+        for itself. They found 0.6 best for people. `p(word)` is that of all topics alike; they took the corpus's.
 
         Args:
             relevance: Between 0 and 1.
@@ -66,6 +66,7 @@ class TopicUse:
             n_words: How many words of each topic.
             relevance: How words are ranked, see `ranking`.
         """
+        check_count("n_words", n_words)
         names = self.vocabulary or [str(number) for number in range(self.topic_words().shape[1])]
         order = np.argsort(-self.ranking(relevance), axis=1, kind="stable")[:, :n_words]
         return [[names[word] for word in row] for row in order]
@@ -83,11 +84,11 @@ class TopicUse:
         Raises:
             ValueError: If the model has not seen data yet, or the documents are no such counts.
         """
+        self._insist_built()
         counts: Any = self._counts(documents) if is_text(documents) else documents
-        counts = counts if is_sparse(counts) else np.asarray(counts)
-        if not self.built:
-            self.build((None, counts.shape[-1]))
-        self.check_data(counts)
+        counts = counts.tocsr() if is_sparse(counts) else np.asarray(counts)
+        if counts.shape[0]:
+            self.check_data(counts)
         mixtures = []
         for start in range(0, counts.shape[0], batch_size):
             batch = counts[start : start + batch_size]
@@ -103,7 +104,7 @@ class TopicUse:
     def perplexity(self, documents: Any, batch_size: int = 1024) -> float:
         """Return the bound on the perplexity per word, `exp(-ELBO / words)`: lower is better.
 
-        The bound takes the mixture at the posterior's mean.
+        The ELBO is estimated with one draw of each document's mixture, as in training and in `evaluate`.
 
         Args:
             documents: A list of texts, or word counts of shape `(n, vocabulary_size)`.

@@ -116,27 +116,48 @@ def test_label_smoothing_is_that_of_keras_cross_entropy(one_hot):
     assert plain == pytest.approx(float(keras.losses.CategoricalCrossentropy()(hot, predictions)), rel=1e-5)
 
 
-def test_the_loss_of_mixed_images_is_the_mean_over_both_labels():
-    model = still_classifier(mixup=0.4)
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_of_mixed_images_counts_each_label_by_its_share_and_its_samples_weight(reduction, smoothing):
+    loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+    model = still_classifier(mixup=0.4, label_smoothing=smoothing, loss=loss)
     model.build(IMAGES.shape)
     weights = np.linspace(0.5, 1.5, 20).astype("float32")
     predictions = model(IMAGES, training=True)
-    mixture = model._step.mixture
-    partners, shares = (ops.convert_to_numpy(part) for part in mixture)
-    found = float(
-        model.compute_loss(
-            IMAGES,
-            ops.convert_to_tensor(LABELS),
-            predictions,
-            sample_weight=ops.convert_to_tensor(weights),
-            training=True,
-        )
-    )
-    p = ops.convert_to_numpy(predictions).astype("float64")
+    partners, shares = (ops.convert_to_numpy(part) for part in model._step.mixture)
+    labels, sample_weight = ops.convert_to_tensor(LABELS), ops.convert_to_tensor(weights)
+    found = float(model.compute_loss(IMAGES, labels, predictions, sample_weight=sample_weight, training=True))
+    log_p = np.log(ops.convert_to_numpy(predictions).astype("float64"))
     rows = np.arange(20)
-    terms = -shares * np.log(p[rows, LABELS]) - (1 - shares) * np.log(p[rows, LABELS[partners]])
-    assert found == pytest.approx(np.mean(weights * terms), rel=1e-4)
+    own, others = weights * shares, weights[partners] * (1 - shares)
+    terms = (1 - smoothing) * (-own * log_p[rows, LABELS] - others * log_p[rows, LABELS[partners]])
+    terms -= smoothing * weights * log_p.mean(axis=1)
+    total = ((1 - smoothing) * (own + others) + smoothing * weights).sum()
+    expected = terms.sum() / {"sum_over_batch_size": 20, "sum": 1, "mean_with_sample_weight": total}[reduction]
+    assert found == pytest.approx(expected, rel=1e-4)
     assert model._step.mixture is None
+
+
+def test_what_draws_in_training_draws_numbers_of_its_own():
+    model = kplug.AugmentedCNN(3, mixup=0.2, noise=0.1, erasing=0.2, seed=4)
+    drawing = [*model.augmentation.layers, model.mixing, model.dropping]
+    generators = [getattr(layer, "seed_generator", None) or layer.generator for layer in drawing]
+    states = {tuple(ops.convert_to_numpy(generator.state).tolist()) for generator in generators}
+    assert len(states) == len(drawing) == 5
+
+
+def test_test_time_augmentation_leaves_the_draws_of_the_training_alone():
+    runs = []
+    for looks in (False, True):
+        model = classifier(seed=3)
+        model.fit(IMAGES, LABELS, batch_size=8, shuffle=False, verbose=0)
+        if looks:
+            first, second = (model.predict_augmented(IMAGES, copies=2, seed=1) for _ in range(2))
+            np.testing.assert_array_equal(first, second)
+        model.fit(IMAGES, LABELS, batch_size=8, shuffle=False, verbose=0)
+        runs.append(model.get_weights())
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
@@ -232,12 +253,22 @@ def test_predictions_over_augmented_copies_are_a_mean_of_predictions():
         (IMAGES, np.array([0, -1]), "Received: -1 in sample 1"),
         (IMAGES, np.zeros((4, 5)), r"one column for each of the 3 classes. Received: labels of shape \(4, 5\)"),
         (IMAGES, np.array(["cat", "dog"]), "class numbers or one-hot"),
+        (IMAGES, np.array([0.0, 0.5]), "Received: 0.5 in sample 1"),
+        (IMAGES, np.array([np.nan, 1.0]), "Received: nan in sample 0"),
+        (IMAGES, np.full((4, 3), np.nan), "must be finite. Received: NaN or infinity in sample 0"),
+        (IMAGES[:0], None, "one image at least"),
+        (np.full_like(IMAGES, np.nan), None, r"Received: nan in image 0 at \(0, 0, 0\)"),
     ],
-    ids=["table", "too large", "negative", "columns", "text"],
+    ids=["table", "large", "negative", "columns", "text", "half", "NaN", "NaN in one-hot", "none", "NaN in an image"],
 )
-def test_data_that_do_not_fit_are_refused_with_the_reason(x, y, named):
+@pytest.mark.parametrize("use", ["fit", "evaluate", "validation"])
+def test_data_that_do_not_fit_are_refused_with_the_reason(x, y, named, use):
+    model = classifier()
     with pytest.raises(ValueError, match=named):
-        classifier().check_data(x, y)
+        if use == "validation":
+            model.fit(IMAGES, LABELS, validation_data=(x, y), verbose=0)
+        else:
+            getattr(model, use)(x, y, verbose=0)
 
 
 @pytest.mark.parametrize(

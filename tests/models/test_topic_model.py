@@ -91,16 +91,31 @@ def test_the_loss_is_the_bound_by_the_papers_formula():
     outputs = {name: ops.convert_to_numpy(part) for name, part in made(COUNTS).items()}
     expected = []
     prior = (1 / 0.1) * (1 - 2 / NUM_TOPICS) + (1 / NUM_TOPICS**2) * NUM_TOPICS / 0.1
+    mixtures = outputs["mixture"]
     for row, counts in enumerate(COUNTS):
         mean, variance = outputs["mean"][row], np.exp(outputs["log_var"][row])
         kl = 0.5 * sum(v / prior + m**2 / prior - 1 + np.log(prior / v) for m, v in zip(mean, variance, strict=True))
-        mixture = np.exp(mean) / np.exp(mean).sum()
-        chances = sum(share * topic for share, topic in zip(mixture, made.topic_words(), strict=True))
+        chances = sum(share * topic for share, topic in zip(mixtures[row], made.topic_words(), strict=True))
         expected.append(kl - sum(count * np.log(chance) for count, chance in zip(counts, chances, strict=True)))
+    assert float(made.compute_loss(COUNTS, y_pred=outputs)) == pytest.approx(np.mean(expected), rel=1e-4)
+    made.reset_metrics()
+    # `evaluate` draws its own mixtures.
     results = made.evaluate(COUNTS, batch_size=60, verbose=0, return_dict=True)
-    assert results["loss"] == pytest.approx(np.mean(expected), rel=1e-4)
-    assert results["perplexity"] == pytest.approx(np.exp(np.sum(expected) / COUNTS.sum()), rel=1e-4)
-    assert made.perplexity(COUNTS) == pytest.approx(results["perplexity"], rel=1e-5)
+    assert results["loss"] == pytest.approx(np.mean(expected), rel=0.02)
+    assert results["perplexity"] == pytest.approx(np.exp(results["loss"] * len(COUNTS) / COUNTS.sum()), rel=1e-4)
+    assert made.perplexity(COUNTS) == pytest.approx(results["perplexity"], rel=0.05)
+
+
+def test_evaluation_draws_from_the_posterior():
+    made = model(dropout=0.0)
+    made.fit(COUNTS, batch_size=80, verbose=0)
+    mean, log_var = (ops.convert_to_numpy(made(COUNTS)[name]) for name in ("mean", "log_var"))
+    draws = np.stack([ops.convert_to_numpy(made(COUNTS[:40])["mixture"]) for _ in range(200)])
+    centred = np.log(draws) - np.log(draws).mean(axis=-1, keepdims=True)
+    expected = mean[:40] - mean[:40].mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(centred.mean(axis=0), expected, atol=5 * np.exp(log_var[:40] / 2).max() / np.sqrt(200))
+    spread = np.log(draws[..., 0] / draws[..., 1]).var(axis=0)
+    np.testing.assert_allclose(spread, np.exp(log_var[:40, :2]).sum(axis=-1), rtol=0.5)
 
 
 def test_training_lowers_the_perplexity_below_that_of_the_words_alone(trained):
@@ -121,31 +136,68 @@ def test_coherence_and_diversity_are_in_the_logs_of_each_epoch():
 def test_sparse_counts_are_as_good_as_dense_ones(trained):
     counts = sparse.csr_matrix(COUNTS)
     np.testing.assert_allclose(trained.transform(counts), trained.transform(COUNTS), rtol=1e-5)
-    assert trained.perplexity(counts) == pytest.approx(trained.perplexity(COUNTS), rel=1e-4)
+    assert trained.perplexity(counts) == pytest.approx(trained.perplexity(COUNTS), rel=0.05)
     made = model()
     made.fit(counts, epochs=6, batch_size=40, verbose=0)
     assert found(made) == {frozenset(topic.tolist()) for topic in PLANTED}
 
 
+def evaluated(made, counts, **options):
+    """The results with draws that begin anew."""
+    made.sampling.seed_generator.state.assign(np.array([0, 1], "uint32"))
+    return made.evaluate(counts, verbose=0, return_dict=True, **options)
+
+
 def test_weights_count_the_same_with_sparse_counts(trained):
     weights = np.linspace(0, 2, len(COUNTS)).astype("float32")
-    dense, made_dense = (
-        trained.evaluate(counts, None, 32, 0, weights, return_dict=True)
-        for counts in (COUNTS, sparse.csr_matrix(COUNTS))
-    )
-    assert made_dense == pytest.approx(dense, rel=1e-5)
+    dense = evaluated(trained, COUNTS, batch_size=32, sample_weight=weights)
+    for form in (sparse.csr_matrix, sparse.lil_matrix):
+        assert evaluated(trained, form(COUNTS), batch_size=32, sample_weight=weights) == pytest.approx(dense, rel=1e-5)
     # A weight of 2 is as good as having the document twice.
-    chosen = COUNTS[:40]
-    doubled = trained.evaluate(np.repeat(chosen, 2, axis=0), batch_size=80, verbose=0, return_dict=True)
-    weighted = trained.evaluate(chosen, batch_size=40, sample_weight=np.full(40, 2.0), verbose=0, return_dict=True)
-    assert weighted["perplexity"] == pytest.approx(doubled["perplexity"], rel=1e-5)
+    doubled = evaluated(trained, np.repeat(COUNTS, 2, axis=0), batch_size=480)
+    weighted = evaluated(trained, COUNTS, batch_size=240, sample_weight=np.full(240, 2.0))
+    assert weighted["perplexity"] == pytest.approx(doubled["perplexity"], rel=0.02)
+    assert weighted["loss"] == pytest.approx(2 * doubled["loss"], rel=0.02)
 
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, np.asarray])
 def test_validation_documents_may_be_sparse(form):
     counts = form(COUNTS)
-    history = model().fit(counts, batch_size=80, validation_data=(counts, None), verbose=0).history
-    assert np.isfinite(history["val_perplexity"]).all()
+    for validation in ({"validation_data": (counts, None)}, {"validation_split": 0.25}):
+        history = model().fit(counts, batch_size=80, **validation, verbose=0).history
+        assert np.isfinite(history["val_perplexity"]).all()
+
+
+def test_a_last_batch_of_one_does_no_harm():
+    harmless, single = model(), model()
+    harmless.fit(COUNTS[:100], epochs=3, batch_size=50, verbose=0)
+    single.fit(COUNTS[:101], epochs=3, batch_size=50, verbose=0)
+    assert single.perplexity(COUNTS) == pytest.approx(harmless.perplexity(COUNTS), rel=0.1)
+
+
+def test_batches_of_one_leave_a_model_that_can_be_used():
+    made = model()
+    made.fit(COUNTS[:30], batch_size=1, verbose=0)
+    assert np.isfinite(made.perplexity(COUNTS))
+    assert np.isfinite(made.transform(COUNTS)).all()
+
+
+def test_a_fit_that_was_refused_leaves_nothing_behind():
+    made = model()
+    with pytest.raises(ValueError, match="3 topics need"):
+        made.fit(COUNTS[:2], verbose=0)
+    with pytest.raises(ValueError, match=r"No word is left.*vocabulary=kplug\.datasets\.build_vocabulary"):
+        made.fit(["one text", "another one"], verbose=0)
+    with pytest.raises(ValueError, match="3 topics need"):
+        made.fit(["planet star", "star planet"] * 20 + ["moon"] * 10, verbose=0)
+    assert made.vocabulary is None
+    made.fit(COUNTS, epochs=6, batch_size=40, verbose=0)
+    assert found(made) == {frozenset(topic.tolist()) for topic in PLANTED}
+
+
+def test_large_counts_do_not_overflow_half_precision():
+    made = model(dtype="mixed_float16")
+    assert np.isfinite(made.fit(COUNTS * 20_000, batch_size=80, verbose=0).history["loss"]).all()
 
 
 def test_training_goes_on_where_a_loaded_model_stopped(trained, tmp_path):
@@ -219,9 +271,14 @@ def test_mixed_precision_and_a_batch_of_one():
         (np.full((4, SIZE), -1.0), "at least 0. Received: -1.0"),
         (np.full((4, SIZE), np.nan), "at least 0. Received: nan"),
         (np.zeros((4, SIZE)), "None of the 4 documents"),
-        (np.ones((2, SIZE)), "3 topics need as many documents with words at least. Received: 2"),
+        (np.eye(2, SIZE), "3 topics need as many documents at least that differ.*Received: 2 documents"),
+        (np.ones((60, SIZE)), "Received: 60 documents with words, 1 that differ"),
+        (np.full((4, SIZE), 0.5), r"Received: 0.5 in document 0, word 0"),
+        (np.full((4, SIZE), np.inf), r"Received: inf in document 0, word 0"),
+        (["a text", None], "Document 1 is no text. Received: None"),
+        ("a text", "a list of texts, not one text"),
     ],
-    ids=["axes", "negative", "NaN", "empty", "few"],
+    ids=["axes", "negative", "NaN", "empty", "few", "alike", "shares", "infinity", "a gap", "one text"],
 )
 def test_data_that_are_no_counts_are_refused(x, named):
     with pytest.raises(ValueError, match=named):
@@ -248,6 +305,7 @@ def test_texts_without_a_vocabulary_are_refused(trained):
         {"concentration": 0.0},
         {"initialization": "zeros"},
         {"vocabulary": ("a", "b"), "vocabulary_size": 3},
+        {"vocabulary": ("a", "a")},
         {"decoder": "embedded", "embedding_dim": 2},
     ],
     ids=str,
@@ -265,5 +323,5 @@ def test_it_leaves_a_table_and_pictures(trained, tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader((tmp_path / "topics.csv").open(encoding="utf-8")))
     assert len(rows) == NUM_TOPICS * 10
-    first = {row["word"] for row in rows if row["topic"] == "0" and int(row["rank"]) <= WORDS_OF_EACH}
+    first = {row["word"] for row in rows if row["topic"] == "0" and int(row["rank_by_relevance"]) <= WORDS_OF_EACH}
     assert {int(word.removeprefix("word")) for word in first} in [set(topic.tolist()) for topic in PLANTED]
