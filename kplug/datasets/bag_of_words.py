@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, overload
 
 import numpy as np
 from pydantic import Field
@@ -81,42 +82,30 @@ def build_vocabulary(
     >>> kplug.datasets.build_vocabulary(documents, min_documents=2)
     ('cat', 'dog')
     """
-    check_counts(max_words=max_words, min_documents=min_documents)
-    check_share(max_document_share)
-    check_choice("stop_words", stop_words, ("english", None))
-    total: Counter[str] = Counter()
-    spread: Counter[str] = Counter()
-    size = 0
-    for document in documents:
-        words = _tokens(document)
-        total.update(words)
-        spread.update(set(words))
-        size += 1
-    stopped = _english_stop_words() if stop_words == "english" else frozenset()
-    kept = [
-        word
-        for word, number in spread.items()
-        if min_documents <= number <= max_document_share * size and word not in stopped
-    ]
-    if not kept:
-        raise DataError(
-            f"No word is left of the {len(spread)} in {size} documents: a word must be in at least {min_documents} "
-            f"documents and in at most {max_document_share:.0%} of them"
-            + (", and be no stop word. " if stopped else ". ")
-            + "Lower `min_documents`, raise `max_document_share`, or add documents."
-        )
-    return tuple(sorted(kept, key=lambda word: (-total[word], word))[:max_words])
+    check_vocabulary(max_words, min_documents, max_document_share, stop_words)
+    words, counts = count_all_words(documents)
+    return choose_words(words, counts, max_words, min_documents, max_document_share, stop_words)
 
 
-def count_words(documents: Iterable[Document], vocabulary: Sequence[str]) -> np.ndarray:
+@overload
+def count_words(
+    documents: Iterable[Document], vocabulary: Sequence[str], sparse: Literal[False] = False
+) -> np.ndarray: ...
+@overload
+def count_words(documents: Iterable[Document], vocabulary: Sequence[str], sparse: Literal[True]) -> Any: ...
+
+
+def count_words(documents: Iterable[Document], vocabulary: Sequence[str], sparse: bool = False) -> Any:
     """Count how often each word of a vocabulary is in each document; other words are left out.
 
     Args:
         documents: Texts, or lists of tokens.
         vocabulary: The words, each once.
+        sparse: Whether to return only the counts that are not 0, for which many documents and words need a small part
+            of the memory.
 
     Returns:
-        Counts, float32 of shape `(documents, len(vocabulary))`.
+        Counts, float32 of shape `(documents, len(vocabulary))`: an array, or a `scipy.sparse.csr_array`.
 
     Raises:
         ValueError: If the vocabulary has a word twice.
@@ -127,28 +116,98 @@ def count_words(documents: Iterable[Document], vocabulary: Sequence[str]) -> np.
     array([[1., 2.],
            [0., 0.]], dtype=float32)
     """
-    columns = {word: column for column, word in enumerate(vocabulary)}
+    columns = _Columns((word, column) for column, word in enumerate(vocabulary))
     if len(columns) != len(vocabulary):
         (twice, _), *_ = Counter(vocabulary).most_common(1)
         raise ValueError(f"`vocabulary` must have every word once. Received: {twice!r} more than once")
-    documents = list(documents)
-    counts = np.zeros((len(documents), len(vocabulary)), "float32")
-    for row, document in enumerate(documents):
-        for word, number in Counter(_tokens(document)).items():
-            column = columns.get(word)
-            if column is not None:
-                counts[row, column] = number
-    return counts
+    counts = _count(documents, columns)[:, : len(vocabulary)]
+    return counts if sparse else counts.toarray()
 
 
-def check_share(max_document_share: float) -> None:
-    """Refuse a share of documents that is not above 0 and at most 1.
+def count_all_words(documents: Iterable[Document]) -> tuple[list[str], Any]:
+    """Count all words.
+
+    Args:
+        documents: Texts, or lists of tokens.
+
+    Returns:
+        The words, and counts of shape `(documents, words)`, a `scipy.sparse.csr_array` of float32.
+    """
+    columns = _Columns()
+    counts = _count(documents, columns)
+    return list(columns), counts
+
+
+def choose_words(
+    words: Sequence[str],
+    counts: Any,
+    max_words: int,
+    min_documents: int,
+    max_document_share: float,
+    stop_words: StopWords,
+) -> tuple[str, ...]:
+    """Return the words that are worth counting, the most frequent first; see `build_vocabulary`.
+
+    Args:
+        words: All words.
+        counts: Counts of them, as `count_all_words` returns them.
+        max_words: See `build_vocabulary`; so for the others.
+        min_documents: Words in fewer documents are dropped.
+        max_document_share: Words in a larger share of the documents are dropped.
+        stop_words: `"english"` or `None`.
 
     Raises:
-        ValueError: If it is out of range.
+        DataError: If no word is left.
     """
+    size = counts.shape[0]
+    total = np.bincount(counts.indices, counts.data, len(words))
+    spread = np.bincount(counts.indices, minlength=len(words))
+    stopped = _english_stop_words() if stop_words == "english" else frozenset()
+    worthy = np.flatnonzero((min_documents <= spread) & (spread <= max_document_share * size))
+    kept = [(-total[column], words[column]) for column in worthy.tolist() if words[column] not in stopped]
+    if not kept:
+        raise DataError(
+            f"No word is left of the {len(words)} in {size} documents: a word must be in at least {min_documents} "
+            f"documents and in at most {max_document_share:.0%} of them"
+            + (", and be no stop word. " if stopped else ". ")
+            + "Lower `min_documents`, raise `max_document_share`, or add documents."
+        )
+    return tuple(word for _, word in sorted(kept)[:max_words])
+
+
+def check_vocabulary(max_words: int, min_documents: int, max_document_share: float, stop_words: StopWords) -> None:
+    """Refuse what `build_vocabulary` does not take.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+    check_counts(max_words=max_words, min_documents=min_documents)
     if not 0 < max_document_share <= 1:
         raise ValueError(f"`max_document_share` must be greater than 0 and at most 1. Received: {max_document_share!r}")
+    check_choice("stop_words", stop_words, ("english", None))
+
+
+class _Columns(dict[str, int]):
+    """The column of each word; a new word gets the next one."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = column = len(self)
+        return column
+
+
+def _count(documents: Iterable[Document], columns: _Columns) -> Any:
+    from scipy.sparse import csr_array
+
+    indices, numbers, ends = array("i"), array("f"), array("q", [0])
+    for document in documents:
+        counts = Counter(_tokens(document))
+        indices.extend(map(columns.__getitem__, counts))
+        numbers.extend(counts.values())
+        ends.append(len(indices))
+    parts = np.frombuffer(numbers, "float32"), np.frombuffer(indices, "int32"), np.frombuffer(ends, "int64")
+    matrix = csr_array(parts, shape=(len(ends) - 1, len(columns)))
+    matrix.sort_indices()
+    return matrix
 
 
 def _tokens(document: Document) -> Sequence[str]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.datasets.bag_of_words import StopWords, check_share
+from kplug.datasets.bag_of_words import StopWords, check_vocabulary
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.limits import Fraction, Seed, check_choice, check_counts, check_fractions, check_seed
+from kplug.datasets.limits import Fraction, Seed, check_fractions, check_seed
 from kplug.datasets.word_counts import word_counts
 from kplug.errors import DataError
 
 _LEAST_WORDS, _MOST_WORDS = 30, 200
+_EMPTY_LINES = re.compile(r"\n\s*\n")
 
 
 @component(
@@ -34,9 +37,11 @@ def python_docs(
 ) -> Dataset:
     """Word counts of the Python reference, as `help("lambda")` shows it; needs no download.
 
-    The sections of `pydoc_data.topics` are cut at empty lines into documents of 30 to 200 words: short paragraphs go
-    together, long ones (tables, mostly) are cut. Only a section that is shorter as a whole makes a shorter document.
-    The text, and so the counts, differ a little from one Python version to the next.
+    The sections of `pydoc_data.topics` repeat each other ("specialnames" has most of "customization"): a paragraph that
+    is in several is kept in the shortest, and a section that is left with none is no class. Sections are then cut at
+    empty lines into documents of 30 to 200 words, about 950 in all: short paragraphs go together, long ones (tables,
+    mostly) are cut. Only a section that is shorter as a whole makes a shorter document. The text, and so the counts,
+    differ a little from one Python version to the next.
 
     Args:
         max_words: The most words in the vocabulary, those of the highest total count.
@@ -65,9 +70,7 @@ def python_docs(
     >>> "lambda" in python_docs.info["vocabulary"], "lambda" in python_docs.info["class_names"]
     (True, True)
     """
-    check_counts(max_words=max_words, min_documents=min_documents)
-    check_share(max_document_share)
-    check_choice("stop_words", stop_words, ("english", None))
+    check_vocabulary(max_words, min_documents, max_document_share, stop_words)
     check_fractions(validation_fraction=validation_fraction, test_fraction=test_fraction)
     check_seed(seed)
     try:
@@ -77,12 +80,11 @@ def python_docs(
             "This Python has no module pydoc_data, which holds its documentation. Install the full standard library, "
             "or take another data set, such as synthetic_topics."
         ) from error
-    names = sorted(topics)
-    cut = [cut_into_documents(topics[name]) for name in names]
+    cut = {name: cut_into_documents(section) for name, section in without_repetitions(topics).items()}
     return word_counts(
-        [document for documents in cut for document in documents],
-        np.repeat(np.arange(len(names)), [len(documents) for documents in cut]),
-        names,
+        chain.from_iterable(cut.values()),
+        np.repeat(np.arange(len(cut)), [len(documents) for documents in cut.values()]),
+        tuple(cut),
         max_words=max_words,
         min_documents=min_documents,
         max_document_share=max_document_share,
@@ -92,6 +94,24 @@ def python_docs(
         seed=seed,
         source="Python's documentation",
     )
+
+
+def without_repetitions(sections: Mapping[str, str]) -> dict[str, str]:
+    """Return sections of which every paragraph is in one only, the shortest of those that have it.
+
+    Args:
+        sections: Texts by their names.
+
+    Returns:
+        The sections that are left with any paragraph, in the order of their names.
+    """
+    seen: set[str] = set()
+    own = {}
+    for name in sorted(sections, key=lambda name: (len(sections[name].split()), name)):
+        paragraphs = [" ".join(paragraph.split()) for paragraph in _EMPTY_LINES.split(sections[name])]
+        own[name] = "\n\n".join(one for one in dict.fromkeys(paragraphs) if one not in seen)
+        seen.update(paragraphs)
+    return {name: own[name] for name in sorted(own) if own[name].strip()}
 
 
 def cut_into_documents(text: str, least: int = _LEAST_WORDS, most: int = _MOST_WORDS) -> list[str]:
@@ -105,7 +125,7 @@ def cut_into_documents(text: str, least: int = _LEAST_WORDS, most: int = _MOST_W
     Returns:
         The documents, each with its words divided by one space.
     """
-    paragraphs = [paragraph.split() for paragraph in re.split(r"\n\s*\n", text)]
+    paragraphs = [paragraph.split() for paragraph in _EMPTY_LINES.split(text)]
     documents: list[list[str]] = []
     gathered: list[str] = []
     for paragraph in paragraphs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from kplug.catalog.facts import component
-from kplug.datasets.bag_of_words import StopWords, check_share
+from kplug.datasets.bag_of_words import StopWords, check_vocabulary
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.limits import Fraction, Seed, check_choice, check_counts, check_fractions, check_seed
+from kplug.datasets.limits import Fraction, Seed, check_fractions, check_seed
 from kplug.datasets.paths import existing, existing_file, visible_files, visible_folders
 from kplug.datasets.word_counts import word_counts
 from kplug.errors import DataError
@@ -38,7 +39,8 @@ def text(
 
     In a folder each file is a document. If the files are in two or more folders inside it, one for each section, the
     section is the label; otherwise there are none. Empty lines, and documents without any word of the vocabulary, are
-    left out.
+    left out. Documents that recur are all kept, and in one split: those with the same words of the vocabulary, each as
+    often. So no test document is one that was trained on.
 
     Args:
         path: The folder or file, in UTF-8.
@@ -68,18 +70,16 @@ def text(
     letters = kplug.datasets.text("letters", min_documents=3)
     ```
     """
-    check_counts(max_words=max_words, min_documents=min_documents)
-    check_share(max_document_share)
-    check_choice("stop_words", stop_words, ("english", None))
+    check_vocabulary(max_words, min_documents, max_document_share, stop_words)
     check_fractions(validation_fraction=validation_fraction, test_fraction=test_fraction)
     check_seed(seed)
     source = existing(path)
     if source.is_dir():
         files, sections, names = _files(source)
-        texts = [_read(file) for file in files]
+        texts: Iterable[str] = map(_read, files)
     else:
         sections, names = None, ()
-        texts = [line for line in _read(existing_file(source)).splitlines() if line.strip()]
+        texts = (line for line in _read(existing_file(source)).splitlines() if line.strip())
     return word_counts(
         texts,
         sections,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from kplug.datasets.bag_of_words import StopWords, build_vocabulary, count_words, tokenize
+from kplug.datasets.bag_of_words import StopWords, choose_words, count_all_words
 from kplug.datasets.dataset import Dataset
 from kplug.datasets.splits import split_three_ways, take
 from kplug.errors import DataError
 
 
 def word_counts(
-    texts: Sequence[str],
+    texts: Iterable[str],
     sections: np.ndarray | None = None,
     section_names: Sequence[str] = (),
     *,
@@ -28,7 +30,8 @@ def word_counts(
 ) -> Dataset:
     """Count words, drop documents that have none of the vocabulary, and split the others at random.
 
-    The vocabulary is that of all documents, as is usual for topic models: it is the same for every seed.
+    The vocabulary is that of all documents, as is usual for topic models: it is the same for every seed. Documents of
+    equal counts go to one split.
 
     Args:
         texts: The documents.
@@ -49,24 +52,39 @@ def word_counts(
     Raises:
         DataError: If no word, or too few documents, are left.
     """
-    documents = [tokenize(text) for text in texts]
+    words, counts = count_all_words(texts)
     try:
-        vocabulary = build_vocabulary(documents, max_words, min_documents, max_document_share, stop_words)
+        vocabulary = choose_words(words, counts, max_words, min_documents, max_document_share, stop_words)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
-    x = count_words(documents, vocabulary)
-    filled = np.flatnonzero(x.any(axis=1))
+    columns = {word: column for column, word in enumerate(words)}
+    x = counts[:, [columns[word] for word in vocabulary]]
+    filled = np.flatnonzero(np.diff(x.indptr))
     x = x[filled]
     indices = split_three_ways(
-        len(x), validation_fraction, test_fraction, seed, source=f"{source}, without documents of rare words only,"
+        len(filled),
+        validation_fraction,
+        test_fraction,
+        seed,
+        source=f"{source}, without documents of rare words only,",
+        groups=_equal_rows(x),
     )
-    arrays = (x,) if sections is None else (x, np.asarray(sections, "int64")[filled])
     info: dict[str, object] = {
         "input_shape": (len(vocabulary),),
         "vocabulary": vocabulary,
         "vocabulary_size": len(vocabulary),
     }
+    arrays = [x]
     if sections is not None:
+        arrays.append(np.asarray(sections, "int64")[filled])
         info |= {"num_classes": len(section_names), "class_names": tuple(section_names)}
-    train, validation, test = take(indices, *arrays)
+    train, validation, test = ((counts.toarray(), *y) for counts, *y in take(indices, *arrays))
     return Dataset(train, validation, test, info)
+
+
+def _equal_rows(x: Any) -> np.ndarray:
+    """Return a number for each row of a `csr_array`, the same for equal rows."""
+    x.sort_indices()
+    numbers: dict[tuple[bytes, bytes], int] = {}
+    rows = ((x.indices[start:end].tobytes(), x.data[start:end].tobytes()) for start, end in pairwise(x.indptr))
+    return np.array([numbers.setdefault(row, len(numbers)) for row in rows])

@@ -75,8 +75,16 @@ def test_counts():
     assert counts.dtype == np.float32
 
 
+def test_sparse_counts():
+    counts = count_words(iter(DOCUMENTS), ("plum", "apple"), sparse=True)
+    assert (counts.format, counts.dtype, counts.shape, counts.nnz) == ("csr", np.float32, (4, 2), 5)
+    assert counts.has_sorted_indices
+    np.testing.assert_array_equal(counts.toarray(), [[0, 2], [1, 1], [3, 0], [0, 1]])
+
+
 def test_no_documents_give_no_rows():
     assert count_words([], ("plum", "apple")).shape == (0, 2)
+    assert count_words([], ("plum", "apple"), sparse=True).shape == (0, 2)
 
 
 def test_a_vocabulary_with_a_word_twice_is_refused():

@@ -72,3 +72,40 @@ def test_a_class_without_training_samples_is_refused():
     labels = np.array([0] * 20 + [1])
     with pytest.raises(DataError, match=r"too few samples of class 1: 1, and none.*fractions"):
         split_three_ways(21, 0.1, 0.8, seed=0, labels=labels)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_stay_together(seed):
+    groups = np.arange(200) // 4
+    splits = split_three_ways(200, 0.25, 0.2, seed, groups=groups)
+    assert tuple(map(len, splits)) == (120, 40, 40)
+    assert sorted(np.concatenate(splits)) == list(range(200))
+    parts = [set(groups[split]) for split in splits]
+    assert sum(map(len, parts)) == 50
+
+
+def test_groups_of_one_are_no_groups():
+    for one, other in zip(
+        split_three_ways(50, 0.1, 0.3, seed=4),
+        split_three_ways(50, 0.1, 0.3, seed=4, groups=np.arange(50)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_that_is_too_large_for_a_split_is_trained_on(seed):
+    groups = np.array([0] * 70 + list(range(1, 31)))
+    train, validation, test = split_three_ways(100, 0.1, 0.2, seed, groups=groups)
+    assert (len(train), len(validation), len(test)) == (72, 8, 20)
+    assert set(range(70)) <= set(train)
+
+
+def test_where_no_group_fits_the_smallest_is_taken():
+    groups = np.repeat([0, 1, 2], [50, 20, 30])
+    assert list(map(len, split_three_ways(100, 0.1, 0.1, seed=0, groups=groups))) == [50, 30, 20]
+
+
+def test_too_few_groups_are_refused():
+    with pytest.raises(DataError, match="has 9 samples, 2 different ones: too few"):
+        split_three_ways(9, 0.1, 0.2, seed=0, groups=np.arange(9) % 2)

@@ -9,8 +9,8 @@ from kplug.datasets import text
 from kplug.errors import DataError
 
 ALL = {"min_documents": 1, "max_document_share": 1.0}
-ANIMALS = [f"cat dog {'cat ' * (number % 3)}" for number in range(10)]
-PLANTS = [f"oak elm {'elm ' * (number % 2)}" for number in range(10)]
+ANIMALS = [f"dog {'cat ' * number}" for number in range(1, 11)]
+PLANTS = [f"oak {'elm ' * number}" for number in range(1, 11)]
 
 
 def write(folder, texts):
@@ -29,14 +29,14 @@ def test_a_document_on_each_line_has_no_label(tmp_path):
     data = text(file, **ALL)
     assert data.info == {
         "input_shape": (4,),
-        # In total: cat 10 + 9, elm 10 + 5, dog 10, oak 10.
+        # In total: cat 55, elm 55, dog 10, oak 10.
         "vocabulary": ("cat", "elm", "dog", "oak"),
         "vocabulary_size": 4,
     }
     assert [len(split) for split in (data.train, data.validation, data.test)] == [1, 1, 1]
     assert [len(split[0]) for split in (data.train, data.validation, data.test)] == [14, 2, 4]
     assert everything(data).dtype == np.float32
-    np.testing.assert_array_equal(everything(data).sum(axis=0), [19, 15, 10, 10])
+    np.testing.assert_array_equal(everything(data).sum(axis=0), [55, 55, 10, 10])
 
 
 def test_a_folder_of_files_has_no_label(tmp_path):
@@ -71,6 +71,27 @@ def test_documents_without_a_word_of_the_vocabulary_are_left_out(tmp_path):
     write(tmp_path / "plants", [*PLANTS, "unique"])
     data = text(tmp_path, min_documents=2, max_document_share=1.0)
     assert len(everything(data)) == 20
+
+
+def rows(split):
+    return {row.tobytes() for row in split[0]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_documents_that_recur_are_all_kept_in_one_split(tmp_path, seed):
+    again = ["Cat! Cat, DOG."] * 3 + ["elm oak"] * 2
+    write(tmp_path / "animals", ANIMALS + again)
+    write(tmp_path / "plants", PLANTS + again)
+    data = text(tmp_path, **ALL, seed=seed)
+    assert [len(split[0]) for split in (data.train, data.validation, data.test)] == [22, 2, 6]
+    assert not rows(data.train) & rows(data.validation)
+    assert not rows(data.test) & (rows(data.train) | rows(data.validation))
+
+
+def test_too_few_different_documents(tmp_path):
+    write(tmp_path, ["cat dog"] * 8 + ["cat"] * 7)
+    with pytest.raises(DataError, match="has 15 samples, 2 different ones: too few"):
+        text(tmp_path, **ALL)
 
 
 def test_the_vocabularys_parameters_are_passed_on(tmp_path):
