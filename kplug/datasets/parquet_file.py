@@ -13,7 +13,7 @@ from kplug.catalog.facts import component
 from kplug.datasets.dataset import Dataset
 from kplug.datasets.limits import Fraction, Seed, check_choice, check_fractions, check_seed
 from kplug.datasets.paths import existing_file
-from kplug.datasets.table_columns import TARGET_KINDS, Column, TargetKind, choose_columns, table_of_columns
+from kplug.datasets.table_columns import TARGET_KINDS, Column, TargetKind, choose_columns, table_of_columns, text_column
 from kplug.errors import DataError
 
 _PANDAS_INDEX = "__index_level_"
@@ -38,8 +38,9 @@ def parquet(
     """Your own table from a Parquet file: numbers standardised, texts one-hot, any column as the target.
 
     Needs the package pyarrow. Integers, floats and decimals are numbers; texts and truth values are categories: one
-    feature of 0 or 1 for each of their values, in the order of the alphabet. Every cell must be filled. An index that
-    pandas has stored is left out.
+    feature of 0 or 1 for each of their values, in the order of the alphabet. The values are those of all rows, so that
+    the features are the same for every seed; of one that no training row has, the feature is 0 in all of them. Every
+    cell must be filled. An index that pandas has stored is left out.
 
     Args:
         path: The file.
@@ -134,4 +135,4 @@ def _column(arrow: Any, stored: Any, name: str, categorical: bool, file: Path) -
             )
     if numeric and not categorical:
         return Column(name, np.array(cells, "float64"))
-    return Column(name, [str(cell) for cell in cells])
+    return text_column(name, [str(cell) for cell in cells])

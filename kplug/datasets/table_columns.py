@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.tables import table
+from kplug.datasets.tables import split_targets, standardize_by, table_info
 from kplug.errors import DataError
 
 TargetKind = Literal["auto", "classification", "regression"]
@@ -25,16 +25,20 @@ class Column:
 
     Attributes:
         name: The column's name.
-        cells: Numbers, float64 of shape `(rows,)`; or texts.
+        cells: Numbers, float64 of shape `(rows,)`; or of texts their positions among the categories, int32.
+        categories: The different texts in the order of the alphabet; `None` for numbers.
     """
 
     name: str
-    cells: np.ndarray | list[str]
+    cells: np.ndarray
+    categories: tuple[str, ...] | None = None
 
-    @property
-    def numeric(self) -> bool:
-        """Whether the cells are numbers."""
-        return isinstance(self.cells, np.ndarray)
+
+def text_column(name: str, texts: Sequence[str]) -> Column:
+    """Return a column of texts."""
+    categories = tuple(sorted(set(texts)))
+    positions = {category: position for position, category in enumerate(categories)}
+    return Column(name, np.fromiter(map(positions.__getitem__, texts), "int32", len(texts)), categories)
 
 
 def choose_columns(
@@ -103,20 +107,22 @@ def table_of_columns(
             there are too few rows.
     """
     y, class_names = _encode_target(target, target_kind, source)
-    blocks, names = zip(*(_encode(column, source) for column in features), strict=True)
-    widths = [len(group) for group in names]
-    return table(
-        np.concatenate(blocks, axis=1),
-        y,
-        feature_names=[name for group in names for name in group],
-        class_names=class_names,
-        columns=np.repeat([column.numeric for column in features], widths),
-        standardize=standardize,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        source=source,
-    )
+    names = [name for column in features for name in _feature_names(column, source)]
+    y, indices = split_targets(y, class_names, validation_fraction, test_fraction, seed, source)
+    xs = [np.zeros((len(chosen), len(names)), "float32") for chosen in indices]
+    first = 0
+    for column in features:
+        if column.categories is None:
+            mean, scale = standardize_by(column.cells[indices[0], np.newaxis]) if standardize else (0.0, 1.0)
+            values = (column.cells - mean) / scale
+            for x, chosen in zip(xs, indices, strict=True):
+                x[:, first] = values[chosen]
+        else:
+            for x, chosen in zip(xs, indices, strict=True):
+                x[np.arange(len(x)), first + column.cells[chosen]] = 1
+        first += len(column.categories or (column.name,))
+    train, validation, test = ((x, y[chosen]) for x, chosen in zip(xs, indices, strict=True))
+    return Dataset(train, validation, test, table_info(names, class_names))
 
 
 def _check_known(parameter: str, given: Sequence[str], names: Sequence[str], source: str) -> None:
@@ -127,29 +133,26 @@ def _check_known(parameter: str, given: Sequence[str], names: Sequence[str], sou
         )
 
 
-def _encode(column: Column, source: str) -> tuple[np.ndarray, list[str]]:
-    """Return a block of columns, and their names."""
-    if isinstance(column.cells, np.ndarray):
-        return column.cells[:, np.newaxis], [column.name]
-    categories = sorted(set(column.cells))
-    if len(categories) > _MOST_CATEGORIES:
+def _feature_names(column: Column, source: str) -> list[str]:
+    if column.categories is None:
+        return [column.name]
+    if len(column.categories) > _MOST_CATEGORIES:
         raise DataError(
-            f"{source}, column {column.name!r}, has {len(categories)} different texts ({categories[0]!r}, "
-            f"{categories[1]!r}, …); at most {_MOST_CATEGORIES} become categories. If they are numbers, write them "
-            f"like 3.14; otherwise leave the column out with `ignore`."
+            f"{source}, column {column.name!r}, has {len(column.categories)} different texts "
+            f"({column.categories[0]!r}, {column.categories[1]!r}, …); at most {_MOST_CATEGORIES} become categories. "
+            "If they are numbers, write them like 3.14; otherwise leave the column out with `ignore`."
         )
-    block = np.eye(len(categories))[_codes(column.cells, categories)]
-    return block, [f"{column.name}={category}" for category in categories]
+    return [f"{column.name}={category}" for category in column.categories]
 
 
-def _encode_target(column: Column, kind: TargetKind, source: str) -> tuple[np.ndarray, list[str] | None]:
+def _encode_target(column: Column, kind: TargetKind, source: str) -> tuple[np.ndarray, Sequence[str] | None]:
     """Return what to predict, and the names of the classes if it is classes."""
     place = f"{source}, column {column.name!r}"
-    cells = column.cells
-    if isinstance(cells, np.ndarray):
-        whole = bool((cells == np.round(cells)).all())
-        different = len(np.unique(cells))
-        recurring = different <= _MOST_NUMBERED_CLASSES and len(cells) >= 2 * different
+    cells, names = column.cells, column.categories
+    if names is None:
+        classes, codes = np.unique(cells, return_inverse=True)
+        whole = bool((classes == np.round(classes)).all())
+        recurring = len(classes) <= _MOST_NUMBERED_CLASSES and len(cells) >= 2 * len(classes)
         if kind == "regression" or (kind == "auto" and not (whole and recurring)):
             return cells, None
         if not whole:
@@ -157,24 +160,17 @@ def _encode_target(column: Column, kind: TargetKind, source: str) -> tuple[np.nd
                 f"{place}: classes must be texts or whole numbers. There is {cells[cells != np.round(cells)][0]:g}. "
                 "Round the numbers, or predict them: `target_kind` 'regression'."
             )
+        cells, names = codes, tuple(f"{label:.0f}" for label in classes)
     elif kind == "regression":
         raise DataError(
-            f"{place}: a number cannot be predicted of texts such as {cells[0]!r}. "
+            f"{place}: a number cannot be predicted of texts such as {names[cells[0]]!r}. "
             "Choose another `target`, or `target_kind` 'classification'."
         )
-    classes = sorted(set(cells))
-    names = [label if isinstance(label, str) else f"{label:.0f}" for label in classes]
-    if len(classes) < 2:
+    if len(names) < 2:
         raise DataError(f"{place}: all rows are of the same class, {names[0]!r}. Choose another `target`.")
-    if 2 * len(classes) > len(cells):
+    if 2 * len(names) > len(cells):
         raise DataError(
-            f"{place}: {len(classes)} classes in {len(cells)} rows are too many to learn. Choose another `target`, or "
+            f"{place}: {len(names)} classes in {len(cells)} rows are too many to learn. Choose another `target`, or "
             "predict numbers: `target_kind` 'regression'."
         )
-    return _codes(cells, classes), names
-
-
-def _codes(cells: Sequence[Any] | np.ndarray, values: Sequence[Any]) -> np.ndarray:
-    """Return the position of each cell among the values."""
-    positions = {value: position for position, value in enumerate(values)}
-    return np.array([positions[cell] for cell in cells])
+    return cells, names

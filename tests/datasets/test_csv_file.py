@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,108 @@ def test_the_delimiter_is_found_or_given(write, sign):
     assert csv(file, delimiter=sign).info["num_features"] == 5
 
 
+def column(write, cells, sign=";", **parameters):
+    """Return the names and the sorted values of the features of a column, in a file of that delimiter."""
+    lines = [f'"{cell}"{sign}{i}' for i, cell in enumerate(cells)]
+    data = csv(write(f"a{sign}b\n" + "\n".join(lines)), standardize=False, **parameters)
+    x = np.concatenate([split[0] for split in (data.train, data.validation, data.test)])
+    return data.info["feature_names"], sorted(x[:, 0].tolist())
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["3,25", "-4,5", "7"], [-4.5, 3.25, 7]),
+        (["1,5e3", "+2,5", ",5"], [0.5, 2.5, 1500]),
+        (["0,125", "1,250", "2,500"], [0.125, 1.25, 2.5]),
+        (["1,234", "1,5", "2"], [1.234, 1.5, 2]),
+        (["1.234", "2.5", "7"], [1.234, 2.5, 7]),
+    ],
+)
+def test_decimal_commas_are_found(write, sign, cells, expected):
+    names, values = column(write, cells * 4, sign)
+    assert names == ("a",)
+    np.testing.assert_allclose(values, np.repeat(expected, 4), rtol=1e-6)
+
+
+def test_columns_of_one_file_may_differ_in_the_decimal_sign(write):
+    lines = [f"{i},5;{i}.5;t{i % 2};{i}" for i in range(20)]
+    data = csv(write("a;b;c;d\n" + "\n".join(lines)), standardize=False)
+    assert data.info["feature_names"] == ("a", "b", "c=t0", "c=t1")
+    np.testing.assert_array_equal(data.train[0][:, 0], data.train[0][:, 1])
+
+
+def test_a_target_with_decimal_commas(write):
+    data = csv(write("a;b\n" + "\n".join(f"{i};{i},5" for i in range(20))), standardize=False)
+    np.testing.assert_array_equal(data.train[1][:, 0], data.train[0][:, 0] + 0.5)
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_the_decimal_sign_can_be_given(write, sign):
+    cells = ["1,234", "2,500", "7"] * 4
+    names, values = column(write, cells, sign, decimal=",")
+    assert names == ("a",)
+    np.testing.assert_allclose(values, np.repeat([1.234, 2.5, 7], 4), rtol=1e-6)
+    assert column(write, ["1.5", "2.5", "7"] * 4, sign, decimal=".")[0] == ("a",)
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+@pytest.mark.parametrize("cells", [["a,b", "c"], ["1,2,3", "4"], ["3,1 kg", "2 kg"], ["1,5", "large", "small"]])
+def test_texts_with_commas_are_categories(write, sign, cells):
+    assert len(column(write, cells * 6, sign)[0]) == len(cells)
+
+
+def test_numbers_with_commas_can_be_categories(write):
+    assert column(write, ["1,234", "2,5"] * 6, categorical=["a"])[0] == ("a=1,234", "a=2,5")
+
+
+@pytest.mark.parametrize(
+    ("sign", "cells", "decimal", "line", "other"),
+    [
+        (";", ["7", "1,234", "12,500"], None, 3, ","),
+        (";", ["1,234,567", "2,345,678"], None, 2, ","),
+        (";", ["1,234.56", "7"], None, 2, ","),
+        (";", ["1.234,56", "2.345,67"], None, 2, ","),
+        (";", ["12,50", "1.234,56", "2.345,67"], None, 3, "."),
+        (";", ["1,5", "2,5", "2.5"], None, 4, "."),
+        (",", ["7", "1,234"], None, 3, ","),
+        (",", ["3,1", "4,1"], None, 2, ","),
+        (";", ["3,1", "4,1"], ".", 2, ","),
+        (";", ["7", "3.1"], ",", 3, "."),
+        (";", ["7", "1,234,567"], ",", 3, "."),
+        (",", ["7.5", "8.5", "3,1"], None, 4, ","),
+    ],
+)
+def test_numbers_that_can_be_read_in_two_ways_are_refused(write, sign, cells, decimal, line, other):
+    place = f"line {line}, column 'a': '{cells[line - 2]}' is a number only with a sign between thousands, or with"
+    with pytest.raises(DataError, match=re.escape(f"{place} '{other}' before decimals.")) as caught:
+        column(write, cells * 6, sign, decimal=decimal)
+    assert f"choose `decimal` '{other}'" in str(caught.value)
+    assert "name the column in `categorical`" in str(caught.value)
+
+
+def test_a_category_that_no_training_row_has_is_a_feature_all_the_same(write):
+    lines = [f"{'rare' if i == 0 else 'red'},{i}" for i in range(30)]
+    file = write("a,b\n" + "\n".join(lines))
+    names = {csv(file, seed=seed).info["feature_names"] for seed in range(10)}
+    assert names == {("a=rare", "a=red")}
+    assert any((csv(file, seed=seed).train[0][:, 0] == 0).all() for seed in range(10))
+
+
+def test_large_numbers_keep_their_differences(write):
+    # As float32, 1e9 + i and its neighbours are one number.
+    data = csv(write("a,b\n" + "\n".join(f"{1_000_000_000 + i},{i}" for i in range(50))))
+    assert len(np.unique(np.concatenate([data.train[0], data.validation[0], data.test[0]]))) == 50
+
+
+def test_a_file_of_many_rows_is_read_in_order(write):
+    data = csv(write("a,b\n" + "\n".join(f"{i},{2 * i}.5" for i in range(25_000))), standardize=False)
+    for x, y in (data.train, data.validation, data.test):
+        np.testing.assert_array_equal(y, 2 * x + 0.5)
+    assert sum(len(split[0]) for split in (data.train, data.validation, data.test)) == 25_000
+
+
 def test_byte_order_mark_quotation_blank_lines_and_spaces(write):
     lines = [f'{i},"{("a, b", "c")[i % 2]}"' for i in range(20)]
     file = write(b"\xef\xbb\xbf" + ("x , y\r\n" + "\r\n\r\n".join(lines) + "\r\n\r\n").encode())
@@ -214,6 +318,7 @@ def test_missing_files_and_folders(tmp_path):
         ({"target_kind": "ranking"}, r"`target_kind` must be 'auto' or .*'ranking'"),
         ({"delimiter": ", "}, r"`delimiter` must be one sign.*', '"),
         ({"delimiter": '"'}, r"`delimiter`"),
+        ({"decimal": ";"}, r"`decimal` must be '\.' or ',' or None.*';'"),
         ({"ignore": "kind"}, r"`ignore` must be a list of column names.*'kind'"),
         ({"validation_fraction": 0}, r"`validation_fraction`"),
         ({"test_fraction": 1}, r"`test_fraction`"),
