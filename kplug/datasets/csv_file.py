@@ -239,8 +239,8 @@ def _numbers(cells: _Cells, name: str, texts: Sequence[str], decimal: DecimalSig
         return numbers
     if decimal is None and cells.delimiter != ",":
         with_commas = [_number(text, ",") for text in texts]
-        unlike_thousands = any("," in text and not _GROUPED.fullmatch(text) for text in texts)
-        if unlike_thousands and _read_ones(with_commas) > _read_ones(numbers):
+        gained = [texts[row] for row, number in enumerate(with_commas) if numbers[row] is None and number is not None]
+        if _read_ones(with_commas) > _read_ones(numbers) and not all(map(_GROUPED.fullmatch, gained)):
             sign, numbers = ",", with_commas
     other: DecimalSign = "." if sign == "," else ","
     unread = [row for row, text in enumerate(texts) if numbers[row] is None and ("," in text or "." in text)]
