@@ -39,7 +39,7 @@ def python_docs(
 
     The sections of `pydoc_data.topics` repeat each other ("specialnames" has most of "customization"): a paragraph that
     is in several is kept in the shortest, and a section that is left with none is no class. Sections are then cut at
-    empty lines into documents of 30 to 200 words, about 950 in all: short paragraphs go together, long ones (tables,
+    empty lines into documents of 30 to 200 words, about 1,000 in all: short paragraphs go together, long ones (tables,
     mostly) are cut. Only a section that is shorter as a whole makes a shorter document. The text, and so the counts,
     differ a little from one Python version to the next.
 
