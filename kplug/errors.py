@@ -43,3 +43,11 @@ class DataError(KplugError, ValueError):
 
 class SavedModelError(KplugError, ValueError):
     """A saved model cannot be read, or needs a plugin that is not installed."""
+
+
+class CheckpointError(KplugError, ValueError):
+    """A checkpoint is not of this run's model, optimizer or callbacks."""
+
+
+class RunStateError(KplugError, ValueError):
+    """A run is not in a state in which that can be done to it."""

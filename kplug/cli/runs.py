@@ -105,6 +105,25 @@ def stop_command(run: Key, runs_dir: RunsDir = None) -> None:
     print(f"{found.id} was asked to stop.")
 
 
+@app.command("resume", cls=QuickCommand)
+def resume_command(
+    run: Key,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the worker and return at once.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Go on with a run that was stopped, failed or lost, from its newest checkpoint."""
+    from kplug.runs.launch import resume
+
+    found = _open(run, runs_dir)
+    resume(found)
+    if detach:
+        print(found.id)
+        return
+    from kplug.cli.follow import follow
+
+    raise typer.Exit(follow(found))
+
+
 def _open(key: str, runs_dir: str | None) -> Run:
     from kplug.runs import open_run
 

@@ -29,6 +29,7 @@ def train(
         str | None, typer.Option("--optimizer", help="The optimizer; the model's own by default.")
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="A further metric; may be repeated.")] = None,
+    callback: Annotated[list[str] | None, typer.Option("--callback", help="A Keras callback; may be repeated.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs; 10 by default.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Samples per step; 128 by default.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of every random number; 0 by default.")] = None,
@@ -39,6 +40,18 @@ def train(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.PARAMETER=VALUE", help="A hyper-parameter, as in model.latent_dim=16."),
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float | None, typer.Option("--checkpoint-seconds", help="Seconds between checkpoints; 30 by default.")
+    ] = None,
+    checkpoint_batches: Annotated[
+        int | None, typer.Option("--checkpoint-batches", help="Batches between checkpoints.")
+    ] = None,
+    checkpoint_epochs: Annotated[
+        int | None, typer.Option("--checkpoint-epochs", help="Epochs between checkpoints.")
+    ] = None,
+    best: Annotated[
+        str | None, typer.Option("--best", metavar="METRIC", help="Keep the best model by this metric, val_loss say.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call the run.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
@@ -57,10 +70,15 @@ def train(
         "loss": loss,
         "optimizer": optimizer,
         "metrics": metric or None,
+        "callbacks": callback or None,
         "epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,
         "backend": backend,
+        "checkpoint_seconds": checkpoint_seconds,
+        "checkpoint_batches": checkpoint_batches,
+        "checkpoint_epochs": checkpoint_epochs,
+        "best": best,
         "name": name,
     }
     from kplug.runs.completion import complete

@@ -17,9 +17,13 @@ from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
 SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer"}
 """Field of the spec -> kind of the component it names."""
 
+LISTS = {"metrics": "metric", "callbacks": "callback"}
+"""Field of the spec that holds several components -> their kind."""
+
 _ALIASES = {"data": "dataset"}
 _SECTIONS_IN_WORDS = (
-    f"SECTION is {', '.join(SECTIONS)} (or data) or the name of a chosen metric; for example --set model.latent_dim=16."
+    f"SECTION is {', '.join(SECTIONS)} (or data) or the name of a chosen metric or callback; for example --set "
+    "model.latent_dim=16."
 )
 _DEFAULT_OPTIMIZER = "adam"
 _BACKEND_EXTRAS = {"jax": "jax", "torch": "torch"}
@@ -48,25 +52,26 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         for section, kind in SECTIONS.items()
         if getattr(spec, section) is not None
     }
-    metrics = [resolve(metric.name, "metric") for metric in spec.metrics]
-    descriptions = _working(describe_all([*chosen.values(), *metrics]))
+    listed = [(field, resolve(one.name, kind)) for field, kind in LISTS.items() for one in getattr(spec, field)]
+    parts = [component for _, component in listed]
+    descriptions = _working(describe_all([*chosen.values(), *parts]))
     if "optimizer" not in chosen:
         name = descriptions[chosen["model"]].optimizer or _DEFAULT_OPTIMIZER
         chosen["optimizer"] = resolve(name, "optimizer")
         descriptions.update(_working(describe_all([chosen["optimizer"]])))
     _check_fit(chosen, descriptions)
     model, dataset = descriptions[chosen["model"]], descriptions[chosen["dataset"]]
-    for component in metrics:
+    for component in parts:
         _check_part(descriptions[component], model, _shared(model.tasks, dataset.tasks))
 
     parameters = {section: dict(getattr(spec, section).parameters) for section in chosen if getattr(spec, section)}
-    of_metrics = [dict(metric.parameters) for metric in spec.metrics]
+    of_parts = [dict(one.parameters) for field in LISTS for one in getattr(spec, field)]
     for section, name, text in overrides:
         if section in chosen:
             component, values_of = chosen[section], parameters.setdefault(section, {})
         else:
-            index = _chosen_metric(section, name, metrics)
-            component, values_of = metrics[index], of_metrics[index]
+            index = _chosen_part(section, name, parts)
+            component, values_of = parts[index], of_parts[index]
         by_name = {parameter.name: parameter for parameter in descriptions[component].parameters}
         schema = by_name[name].schema if name in by_name else None
         values_of[name] = parse_value(text, schema)
@@ -83,26 +88,29 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         )
         for section, component in chosen.items()
     }
-    completed_metrics = [
+    completed_parts = [
         ComponentSpec(
             name=component.id,
             parameters=check_parameters(
-                f"metric {component.name}",
+                f"{component.kind} {component.name}",
                 component.name,
                 descriptions[component].parameters,
                 given,
             ),
         )
-        for component, given in zip(metrics, of_metrics, strict=True)
+        for component, given in zip(parts, of_parts, strict=True)
     ]
-    _check_metric_names(completed_metrics)
+    lists = {
+        field: [one for (of, _), one in zip(listed, completed_parts, strict=True) if of == field] for field in LISTS
+    }
+    _check_metric_names(lists["metrics"])
     for section, component in chosen.items():
         filled = _provided(descriptions[component], dataset) if section in {"model", "loss"} else ()
         _check_required(completed[section], descriptions[component], section, filled)
-    for component, asked in zip(metrics, completed_metrics, strict=True):
+    for component, asked in zip(parts, completed_parts, strict=True):
         described = descriptions[component]
         _check_required(asked, described, component.name, _provided(described, dataset))
-    return spec.model_copy(update={**completed, "metrics": completed_metrics})
+    return spec.model_copy(update={**completed, **lists})
 
 
 def _split_setting(setting: str) -> tuple[str, str, str]:
@@ -114,20 +122,21 @@ def _split_setting(setting: str) -> tuple[str, str, str]:
     return section, name, text
 
 
-def _chosen_metric(section: str, name: str, metrics: list[Component]) -> int:
-    """Return which of the chosen metrics a setting is for.
+def _chosen_part(section: str, name: str, parts: list[Component]) -> int:
+    """Return which of the chosen metrics and callbacks a setting is for.
 
     Raises:
         ParameterError: If it is for none of them, or for several.
     """
     if section in SECTIONS:
         raise ParameterError(f"--set {section}.{name}: no {section} was chosen. Choose one with --{section}.")
-    meant = [index for index, metric in enumerate(metrics) if is_called(metric, section)]
+    meant = [index for index, part in enumerate(parts) if is_called(part, section)]
     if not meant:
         raise ParameterError(f"--set {section}.{name}: there is no such section: {_SECTIONS_IN_WORDS}")
     if len(meant) > 1:
         raise ParameterError(
-            f"--set {section}.{name}: {len(meant)} metrics of that name were chosen. Set their parameters in the spec."
+            f"--set {section}.{name}: {len(meant)} {parts[meant[0]].kind}s of that name were chosen. Set their "
+            "parameters in the spec."
         )
     return meant[0]
 

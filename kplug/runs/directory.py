@@ -52,6 +52,21 @@ class RunDirectory:
         return self.path / "output.log"
 
     @property
+    def events(self) -> Path:
+        """What happened to the run, append-only: started, checkpoint, stopped, resumed, failed."""
+        return self.path / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the worker for as long as it lives."""
+        return self.path / "lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The newest training states."""
+        return self.path / "checkpoints"
+
+    @property
     def control(self) -> Path:
         """A request to the worker: `stop`."""
         return self.path / "control"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
-from kplug.errors import RunStorageError
-from kplug.runs.directory import create_run_directory
+from kplug.errors import RunStateError, RunStorageError
+from kplug.runs.directory import create_run_directory, write_atomically
+from kplug.runs.lock import RunLock
 from kplug.runs.process import start_worker
 from kplug.runs.run import Run
 from kplug.runs.spec import RunSpec
+
+_LOCK_PATIENCE = 10.0
+_KEPT = ("created", "command", "cwd", "execution", "data_sha256", "epoch", "epochs", "step", "steps_per_epoch")
+"""What a resumed run's status keeps of the earlier one."""
 
 
 def launch(spec: RunSpec, root: Path) -> Run:
@@ -31,3 +38,36 @@ def launch(spec: RunSpec, root: Path) -> Run:
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
     return Run(directory)
+
+
+def resume(run: Run) -> None:
+    """Take an interrupted run up where its newest checkpoint is, detached from this process.
+
+    Args:
+        run: A run that was stopped, failed or is lost.
+
+    Raises:
+        RunStateError: If the run is not over, or has completed, or has a worker.
+        RunStorageError: If its directory cannot be written, or the process not be started.
+    """
+    status = run.status
+    if status["state"] == "completed":
+        raise RunStateError(
+            f"{run.id} has completed, so there is nothing to resume. To train anew: kplug runs clone {run.id}"
+        )
+    if not run.ended:
+        raise RunStateError(f"{run.id} is {status['state']}. Stop it first: kplug runs stop {run.id}")
+    lock = RunLock(run.directory.lock)
+    if not lock.acquire(_LOCK_PATIENCE):
+        raise RunStateError(f"{run.id} has a worker already.")
+    try:
+        before = {name: status[name] for name in _KEPT if name in status}
+        write_atomically(
+            run.directory.status, json.dumps({**before, "state": "starting", "resumed": time.time()}, indent=2)
+        )
+        run.directory.control.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        lock.release()
+    start_worker(run.directory, run.spec.backend)

@@ -35,11 +35,22 @@ class RecordWriter:
     """Appends records to a file; there is one writer per file.
 
     A torn last line, left by a crash, is cut off when the file is opened.
+
+    Args:
+        path: The file; made if need be.
+        size: Bytes to keep of what is there; all by default.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int | None = None) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        if size is not None and size < os.lseek(self._descriptor, 0, os.SEEK_END):
+            os.ftruncate(self._descriptor, size)
         self._cut_torn_tail()
+
+    def flushed_size(self) -> int:
+        """Make sure that what was written is on the disk, and return the file's size."""
+        os.fsync(self._descriptor)
+        return os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record, in one write."""

@@ -169,7 +169,8 @@ def _name_of(run: Run) -> str | None:
 
 def _is_lost(status: dict[str, Any]) -> bool:
     if "pid" not in status:
-        return time.time() - float(status.get("created", 0)) > _START_PATIENCE
+        begun = max(float(status.get(moment) or 0) for moment in ("created", "resumed"))
+        return time.time() - begun > _START_PATIENCE
     alive = is_alive(status)
     if alive is None:
         return time.time() - float(status.get("heartbeat", 0)) > _OTHER_HOST_PATIENCE

@@ -42,10 +42,15 @@ class RunSpec(_Strict):
         loss: The loss, where the model's own is not wanted.
         optimizer: The optimizer, where the model's own is not wanted.
         metrics: Metrics besides those that the model brings.
+        callbacks: Keras callbacks, called in this order.
         epochs: How many times the training data are gone through.
         batch_size: Samples per optimizer step.
         seed: Seed of every random number the run draws.
         backend: What Keras computes with.
+        checkpoint_seconds: Seconds from one checkpoint to the next, or `None`.
+        checkpoint_batches: Batches from one to the next, or `None`.
+        checkpoint_epochs: Epochs from one to the next, or `None`. Whichever of the three is due first counts.
+        best: The metric by which the best model is kept beside the last one, or `None`.
         name: What a person calls the run.
     """
 
@@ -54,10 +59,15 @@ class RunSpec(_Strict):
     loss: ComponentSpec | None = None
     optimizer: ComponentSpec | None = None
     metrics: list[ComponentSpec] = []
+    callbacks: list[ComponentSpec] = []
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    checkpoint_seconds: Annotated[float, Field(ge=0)] | None = 30.0
+    checkpoint_batches: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_epochs: Annotated[int, Field(ge=1)] | None = None
+    best: Annotated[str, Field(min_length=1)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
 
 

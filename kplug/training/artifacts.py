@@ -9,18 +9,20 @@ from typing import Any
 import keras
 
 MODEL_FILE = "model.keras"
+BEST_MODEL_FILE = "best.keras"
 
 
-def save_model(model: keras.Model, directory: Path) -> None:
-    """Save the model as `model.keras`, whole or not at all.
+def save_model(model: keras.Model, directory: Path, name: str = MODEL_FILE) -> None:
+    """Save the model, whole or not at all.
 
     Args:
         model: The trained model.
         directory: Where artifacts go; exists.
+        name: The file's name.
     """
-    aside = directory / f".new-{MODEL_FILE}"
+    aside = directory / f".new-{name}"
     model.save(aside)
-    aside.replace(directory / MODEL_FILE)
+    aside.replace(directory / name)
 
 
 def draw_artifacts(model: keras.Model, dataset: Any, directory: Path) -> str | None:

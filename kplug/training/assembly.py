@@ -25,11 +25,13 @@ class Assembly:
         model: The model, not compiled yet.
         dataset: What the data set component returned: `train`, `validation`, `test` and `info`.
         compile_arguments: Optimizer, loss and metrics, for `model.compile`.
+        callbacks: The callbacks that were chosen.
     """
 
     model: keras.Model
     dataset: Any
     compile_arguments: dict[str, Any]
+    callbacks: list[keras.callbacks.Callback]
 
 
 def assemble(spec: RunSpec) -> Assembly:
@@ -52,6 +54,7 @@ def assemble(spec: RunSpec) -> Assembly:
             "loss": _loss(spec.loss, facts, info),
             "metrics": _metrics(spec.metrics, facts, info),
         },
+        [_callback(one) for one in spec.callbacks],
     )
 
 
@@ -90,7 +93,19 @@ def _dataset(spec: ComponentSpec) -> Any:
 
 def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, Facts]:
     factory = load(resolve(spec.name, "model"))
-    model = _called("model", spec, factory, {**_filled(factory, info), **spec.parameters})
+    given = {**_filled(factory, info), **spec.parameters}
+    missing = [
+        name
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if name not in given
+    ]
+    if missing:
+        raise IncompatibleComponentsError(
+            f"model {spec.name} needs {', '.join(missing)}, which the data set does not give. If its targets should be "
+            f"classes, say so to the data set; or set it: --set model.{missing[0]}=…"
+        )
+    model = _called("model", spec, factory, given)
     if not isinstance(model, keras.Model):
         raise IncompatibleComponentsError(
             f"model {spec.name} returned {type(model).__name__}, which is not a keras.Model"
@@ -115,6 +130,15 @@ def _called(kind: str, spec: ComponentSpec, factory: Any, parameters: Mapping[st
     except (TypeError, ValueError) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
         raise ParameterError(f"{kind} {spec.name} refuses its parameters ({given}): {error}") from error
+
+
+def _callback(spec: ComponentSpec) -> keras.callbacks.Callback:
+    callback = _built("callback", spec)
+    if not isinstance(callback, keras.callbacks.Callback):
+        raise IncompatibleComponentsError(
+            f"callback {spec.name} returned {type(callback).__name__}, which is not a keras.callbacks.Callback"
+        )
+    return callback
 
 
 def _loss(spec: ComponentSpec | None, facts: Facts, info: Mapping[str, Any]) -> Any:

@@ -17,6 +17,8 @@ EXECUTION_SECONDS = 0.1
 """How long one execution of several steps should take at most: a run can stop between executions only."""
 
 _MOST_STEPS = 32
+_RECORD_SECONDS = 0.1
+_RECORDS_PER_EPOCH = 200
 _CPU_FLOPS_PER_CORE = 50e9
 _GPU_FLOPS = 10e12
 _BACKWARD_FACTOR = 3
@@ -36,6 +38,7 @@ class Execution:
             NumPy), or `"fit"` (the data are no arrays and are given to `fit` as they are).
         fused_adam: Whether Adam's update is one kernel per variable instead of a dozen.
         jit_compile: What `compile` was told.
+        record_every: Steps from one record of the metrics to the next.
     """
 
     device: str
@@ -45,10 +48,19 @@ class Execution:
     pipeline: str
     fused_adam: bool
     jit_compile: bool | str
+    record_every: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the choices as JSON can hold them."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Execution | None:
+        """Return the choices that `as_json` gave, or `None` if these are others."""
+        try:
+            return cls(**values)
+        except TypeError:
+            return None
 
     def in_words(self) -> str:
         """Return the choices in one line."""
@@ -65,19 +77,26 @@ class Machine:
     inter_op_threads: int
 
 
-def set_up_backend(backend: str) -> Machine:
+def set_up_backend(backend: str, before: Execution | None = None) -> Machine:
     """Set the backend's threads for this machine; must run before Keras is imported.
+
+    Args:
+        backend: What Keras computes with.
+        before: How the run was executed before it was interrupted: its threads are used again, since their number
+            changes the last bits of sums.
 
     The number of cores respects CPU affinity and container limits, which the backends do not. Threads that a person
     has set through `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS` or `OMP_NUM_THREADS` are left alone.
     """
     cores = joblib.cpu_count()
     if backend == "tensorflow":
-        return _set_up_tensorflow(cores)
+        return _set_up_tensorflow(cores, before)
     if backend == "torch":
         import torch
 
-        if "OMP_NUM_THREADS" not in os.environ:
+        if before is not None:
+            torch.set_num_threads(before.intra_op_threads)
+        elif "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(cores)
         return Machine("gpu" if torch.cuda.is_available() else "cpu", cores, torch.get_num_threads(), 0)
     import jax
@@ -85,11 +104,15 @@ def set_up_backend(backend: str) -> Machine:
     return Machine("cpu" if jax.default_backend() == "cpu" else "gpu", cores, 0, 0)
 
 
-def _set_up_tensorflow(cores: int) -> Machine:
+def _set_up_tensorflow(cores: int, before: Execution | None) -> Machine:
     import tensorflow as tf
 
     threading = tf.config.threading
     gpu = bool(tf.config.list_physical_devices("GPU"))
+    if before is not None:
+        threading.set_intra_op_parallelism_threads(before.intra_op_threads)
+        threading.set_inter_op_parallelism_threads(before.inter_op_threads)
+        return Machine("gpu" if gpu else "cpu", cores, before.intra_op_threads, before.inter_op_threads)
     if "TF_NUM_INTRAOP_THREADS" not in os.environ:
         threading.set_intra_op_parallelism_threads(cores)
     # With a GPU, these threads launch kernels; TensorFlow's own number is right there.
@@ -121,12 +144,15 @@ def choose_execution(
     if arrays is not None:
         pipeline = "tensor" if tensorflow and _fits_twice(arrays) else "array"
     steps = 1
+    step_seconds = None
+    steps_per_epoch = None if arrays is None else math.ceil(len(_first(arrays)) / batch_size)
     if tensorflow and pipeline == "tensor":
         from kplug.training.cost import forward_flops
 
         flops = forward_flops(model, arrays[0])
         if flops is not None:
-            steps = _steps_per_execution(flops, machine, math.ceil(len(_first(arrays)) / batch_size), batch_size)
+            step_seconds = _step_seconds(flops, machine, batch_size)
+            steps = _steps_per_execution(step_seconds, steps_per_epoch or 1)
     return Execution(
         device=machine.device,
         intra_op_threads=machine.intra_op_threads,
@@ -135,12 +161,27 @@ def choose_execution(
         pipeline=pipeline,
         fused_adam=tensorflow and machine.device == "cpu" and _is_plain_adam(optimizer),
         jit_compile="auto",
+        record_every=_record_every(step_seconds, steps_per_epoch, steps),
     )
 
 
-def _steps_per_execution(flops: float, machine: Machine, steps_per_epoch: int, batch_size: int) -> int:
+def _step_seconds(flops: float, machine: Machine, batch_size: int) -> float:
     flops_per_second = _GPU_FLOPS if machine.device == "gpu" else _CPU_FLOPS_PER_CORE * machine.cores
-    step_seconds = _BACKWARD_FACTOR * batch_size * flops / flops_per_second
+    return _BACKWARD_FACTOR * batch_size * flops / flops_per_second
+
+
+def _record_every(step_seconds: float | None, steps_per_epoch: int | None, steps_per_execution: int) -> int:
+    """Return a number of steps that has about ten records a second, and some hundred an epoch at most.
+
+    To record a step is to wait for it, and a GPU that is waited for at every step stands still in between.
+    """
+    by_time = 1 if step_seconds is None else math.ceil(_RECORD_SECONDS / max(step_seconds, 1e-9))
+    by_epoch = math.ceil((steps_per_epoch or 1) / _RECORDS_PER_EPOCH)
+    every = max(min(by_time, steps_per_epoch or by_time), by_epoch)
+    return steps_per_execution * math.ceil(every / steps_per_execution)
+
+
+def _steps_per_execution(step_seconds: float, steps_per_epoch: int) -> int:
     most = max(1, min(_MOST_STEPS, steps_per_epoch, int(EXECUTION_SECONDS / max(step_seconds, 1e-9))))
     # As few executions as `most` allows, all of nearly the same length.
     return math.ceil(steps_per_epoch / math.ceil(steps_per_epoch / most))

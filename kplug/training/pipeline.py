@@ -107,6 +107,50 @@ def tensor_batches(arrays: Any, batch_size: int, repeat: bool = False) -> tuple[
     return batches.repeat().with_options(options), order.assign
 
 
+class RestOfEpoch(keras.utils.PyDataset):
+    """What a data set of batches has left when its first ones were gone through already."""
+
+    def __init__(self, batches: keras.utils.PyDataset, done: int) -> None:
+        super().__init__()
+        self._batches = batches
+        self._done = done
+
+    def __len__(self) -> int:
+        return max(0, len(self._batches) - self._done)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._batches[index + self._done]
+
+    def on_epoch_begin(self) -> None:
+        self._batches.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._batches.on_epoch_end()
+
+
+def rest_of_epoch(batches: Any, done: int) -> Any:
+    """Return the batches of an epoch but for those that are done, or `None` if the data cannot be taken up there."""
+    if isinstance(batches, keras.utils.PyDataset):
+        return RestOfEpoch(batches, done)
+    return batches.skip(done) if hasattr(batches, "skip") and hasattr(batches, "cardinality") else None
+
+
+def steps_per_epoch(train: Any, arrays: Any, batch_size: int) -> int | None:
+    """Return how many batches an epoch has, or `None` if the data do not say."""
+    if arrays is not None:
+        return math.ceil(_size(arrays) / batch_size)
+    if isinstance(train, tuple):
+        return math.ceil(len(tree.flatten(train)[0]) / batch_size)
+    cardinality = getattr(train, "cardinality", None)
+    if callable(cardinality):
+        size = int(cardinality())
+        return size if size >= 0 else None
+    try:
+        return len(train)
+    except TypeError:
+        return None
+
+
 def fit_arguments(
     dataset: Any, arrays: Any, execution: Execution, batch_size: int, seed: int
 ) -> tuple[dict[str, Any], list]:

@@ -11,39 +11,54 @@ import keras
 import numpy as np
 
 from kplug.runs.records import MetricRecord, RecordWriter
+from kplug.training.position import Position
 from kplug.training.status import StatusWriter
-
-_STEP_RECORD_SECONDS = 0.1
 
 
 class Recorder(keras.callbacks.Callback):
-    """Records metrics by step (ten a second at most) and by epoch, keeps the status, and stops when asked to.
+    """Records metrics by step and by epoch, keeps the status, and stops when asked to.
+
+    Which steps are recorded follows from their number alone, so that a run that was interrupted has the records of one
+    that was not.
 
     Args:
         writer: Where metric records go.
         status: The run's status.
+        every: Steps from one record to the next.
+        position: Where the training begins.
+
+    Attributes:
+        position: How far the training is.
+        cut: Whether the epoch was left before its end.
+        completed: Whether the training went to its end.
     """
 
-    def __init__(self, writer: RecordWriter, status: StatusWriter) -> None:
+    def __init__(
+        self, writer: RecordWriter, status: StatusWriter, every: int = 1, position: Position | None = None
+    ) -> None:
         super().__init__()
         self._writer = writer
         self._status = status
-        self._epoch = 0
-        self._epoch_first_step = 0
-        self._next_record = 0.0
+        self._every = every
+        self.position = position or Position()
+        self._first_step = self.position.step - self.position.batch
         self._begun = False
-        self._cut = False
-        self.step = 0
+        self.cut = False
         self.completed = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._status.stop_requested.is_set()
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._status.update(
-            state="running", epochs=self.params.get("epochs"), steps_per_epoch=self.params.get("steps"), epoch=0, step=0
+            state="running",
+            epochs=self.params.get("epochs"),
+            steps_per_epoch=self.params.get("steps"),
+            epoch=self.position.epoch,
+            step=self.position.step,
         )
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._epoch = epoch
-        self._epoch_first_step = self.step
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if not self._begun:
@@ -52,26 +67,30 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # An execution of several steps counts them all, though the epoch's last may have had fewer left.
-        done = min(batch + 1, self.params.get("steps") or batch + 1)
-        self.step = self._epoch_first_step + done
+        steps = self.params.get("steps")
+        done = min(batch + 1, steps or batch + 1)
+        before = self.position.step
+        # An epoch's last batch is no place to go on from: validation and the callbacks come first.
+        self.position = Position(self.position.epoch, 0 if done == steps else done, self._first_step + done)
         self._status.trained = True
-        self._status.progress(epoch=self._epoch, step=self.step)
-        if self._status.stop_requested.is_set():
-            self.model.stop_training = True
-            # Of data of unknown length, nobody can say that this batch was the last.
-            self._cut = done != self.params.get("steps")
-        now = time.time()
-        if now >= self._next_record:
-            self._next_record = now + _STEP_RECORD_SECONDS
-            self._record(logs or {}, now, epoch_end=False)
+        self._status.progress(epoch=self.position.epoch, step=self.position.step)
+        # After its last batch the epoch is finished first. Of data of unknown length, nobody can say which that is.
+        if self.stopping and done != steps:
+            self.model.stop_training = self.cut = True
+        if self.position.step // self._every > before // self._every:
+            self._record(logs or {}, self.position.epoch, epoch_end=False)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._cut:
+        if self.cut:
             return
         logs = scalar_metrics(logs or {})
-        self._record(logs, time.time(), epoch_end=True)
+        self._record(logs, epoch, epoch_end=True)
+        ended = bool(self.model.stop_training)
+        self.model.stop_training = ended or self.stopping
+        self.position = Position(epoch + 1, 0, self.position.step, ended)
+        self._first_step = self.position.step
         self._status.progress(epoch=epoch + 1)
-        self.completed = epoch + 1 == self.params.get("epochs")
+        self.completed = ended or epoch + 1 == self.params.get("epochs")
         shown = "  ".join(f"{name} {value:.6g}" for name, value in logs.items())
         print(f"epoch {epoch + 1}/{self.params.get('epochs')}  {shown}", flush=True)
         odd = [name for name, value in logs.items() if not math.isfinite(value)]
@@ -79,11 +98,12 @@ class Recorder(keras.callbacks.Callback):
             print(f"warning: not finite at the end of epoch {epoch + 1}: {', '.join(odd)}", flush=True)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        # A callback such as EarlyStopping may have ended the run before its last epoch; that completes it too.
-        self.completed = self.completed or not self._status.stop_requested.is_set()
+        self.completed = self.completed or not self.stopping
 
-    def _record(self, logs: Mapping[str, Any], now: float, *, epoch_end: bool) -> None:
-        self._writer.write_metrics(MetricRecord(self.step, self._epoch, now, scalar_metrics(logs), epoch_end))
+    def _record(self, logs: Mapping[str, Any], epoch: int, *, epoch_end: bool) -> None:
+        self._writer.write_metrics(
+            MetricRecord(self.position.step, epoch, time.time(), scalar_metrics(logs), epoch_end)
+        )
 
 
 def scalar_metrics(logs: Mapping[str, Any]) -> dict[str, float]:

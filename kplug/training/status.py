@@ -22,6 +22,7 @@ class StatusWriter:
     Attributes:
         stop_requested: Set once the run is asked to stop.
         trained: Whether a batch has been trained; before, the worker may still refuse the run.
+        before: The status as it was when the worker started.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -30,6 +31,7 @@ class StatusWriter:
         self._ended = threading.Event()
         self._fields: dict[str, Any] = json.loads(directory.status.read_text(encoding="utf-8"))
         self._thread = threading.Thread(target=self._beat, name="kplug-heartbeat", daemon=True)
+        self.before = dict(self._fields)
         self.stop_requested = threading.Event()
         self.trained = False
 

@@ -1,0 +1,157 @@
+"""Runs killed at random moments and resumed until they finish: are they equal to the bit to those left alone?
+
+    python benchmarks/resume.py --kills 100
+
+Each contestant is a run of its own kind (dropout, augmentation, annealing, callbacks, data order). It is killed with
+SIGKILL after a random time, resumed, killed again, until it has been killed often enough or completes; then its last
+checkpoint (weights, optimizer, random generators, callbacks) and its metric records are compared with those of the
+same run without an interruption.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import machine, write_result
+
+from kplug.runs.completion import complete
+from kplug.runs.launch import launch, resume
+from kplug.runs.records import RecordReader
+from kplug.runs.run import Run
+from kplug.training.checkpoints import Checkpoints
+
+RUNS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "vae": (
+        {"model": "vae", "dataset": "digits", "epochs": 12, "batch_size": 16, "callbacks": ["reduce_lr_on_plateau"]},
+        ["model.annealing_steps=400", "reduce_lr_on_plateau.patience=1", "reduce_lr_on_plateau.min_delta=0.5"],
+    ),
+    "augmented_cnn": (
+        {"model": "augmented_cnn", "dataset": "digits", "epochs": 5, "batch_size": 32, "callbacks": ["early_stopping"]},
+        [
+            "model.filters=[8,16]",
+            "model.mixup=0.2",
+            "model.noise=0.1",
+            "early_stopping.patience=2",
+            "early_stopping.restore_best_weights=true",
+        ],
+    ),
+    "neural_topic_model": (
+        {"model": "neural_topic_model", "dataset": "synthetic_topics", "epochs": 30, "batch_size": 64},
+        [],
+    ),
+}
+CHECKPOINTS = {"checkpoint_seconds": 0.3}
+
+
+def main() -> None:
+    """Kill and resume, compare, and write the result."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--kills", type=int, default=100)
+    arguments.add_argument("--backend", default="tensorflow")
+    arguments.add_argument("--only", choices=RUNS)
+    arguments.add_argument("--seed", type=int, default=0)
+    chosen = arguments.parse_args()
+    where = machine()
+    rng = random.Random(chosen.seed)
+    root = Path(tempfile.mkdtemp(prefix="kplug-resume-"))
+    names = [chosen.only] if chosen.only else list(RUNS)
+    whole = {name: _uninterrupted(name, chosen.backend, root) for name in names}
+    rows, kills = [], 0
+    while kills < chosen.kills:
+        name = names[len(rows) % len(names)]
+        reference, seconds = whole[name]
+        run, killed = _interrupted(name, chosen.backend, root, seconds, chosen.kills - kills, rng)
+        kills += killed
+        rows.append({"run": name, "kills": killed, "state": run.state, **_compared(reference, run)})
+        print(rows[-1], flush=True)
+    equal = sum(row["weights_equal"] and row["records_equal"] for row in rows)
+    print(f"{equal} of {len(rows)} runs, killed {kills} times in all, equal the uninterrupted one to the bit")
+    write_result(
+        f"resume_{chosen.backend}",
+        {"kills": kills, "runs": len(rows), "equal": equal, "each": rows},
+        where,
+        {"kills": chosen.kills, "seed": chosen.seed, "checkpoint_seconds": CHECKPOINTS["checkpoint_seconds"]},
+    )
+
+
+def _uninterrupted(name: str, backend: str, root: Path) -> tuple[Run, float]:
+    run = _start(name, backend, root)
+    while not run.ended:
+        time.sleep(0.1)
+    status = run.status
+    print(f"{name}: {run.state}, {status['ended'] - status['first_batch']:.1f} s of training", flush=True)
+    return run, status["ended"] - status["first_batch"]
+
+
+def _start(name: str, backend: str, root: Path) -> Run:
+    values, settings = RUNS[name]
+    return launch(complete({**values, **CHECKPOINTS, "backend": backend}, settings), root)
+
+
+def _interrupted(name: str, backend: str, root: Path, seconds: float, most: int, rng: random.Random) -> tuple[Run, int]:
+    """Start a run and kill it, once, often, or at its very beginning, until it completes."""
+    run, kills = _start(name, backend, root), 0
+    planned = min(most, rng.choice([1, 2, 3, 5]))
+    while True:
+        if kills < planned and _kill_after(run, rng.uniform(0, 1.2 * seconds), rng.random() < 0.2):
+            kills += 1
+        while not run.ended:
+            time.sleep(0.05)
+        if run.state == "completed":
+            return run, kills
+        if run.state != "lost":
+            raise RuntimeError(f"{run.id} {run.status}")
+        resume(run)
+
+
+def _kill_after(run: Run, seconds: float, while_starting: bool) -> bool:
+    """Kill a run's worker that long after its first batch, or while it starts, and say whether it was there still."""
+    begun = run.status.get("resumed", 0)
+    while not run.ended:
+        status = run.status
+        if "pid" in status and (while_starting or (status.get("first_batch") or 0) > begun):
+            break
+        time.sleep(0.02)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not run.ended:
+        time.sleep(0.01)
+    status = run.status
+    if run.ended or "pid" not in status:
+        return False
+    try:
+        os.kill(status["pid"], signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _compared(reference: Run, run: Run) -> dict[str, Any]:
+    (first, _), (second, problems) = (Checkpoints(one.directory.checkpoints).newest() for one in (reference, run))
+    if first is None or second is None:
+        raise RuntimeError(f"{run.id} has no whole checkpoint: {problems}")
+    equal = first.arrays.keys() == second.arrays.keys() and all(
+        np.array_equal(array, second.arrays[name], equal_nan=array.dtype.kind == "f")
+        for name, array in first.arrays.items()
+    )
+    readers = [RecordReader(one.directory.metrics) for one in (reference, run)]
+    records = [
+        [(one.step, one.epoch, dict(one.metrics), one.epoch_end) for one in reader.read_metrics()] for reader in readers
+    ]
+    return {
+        "weights_equal": equal,
+        "records_equal": records[0] == records[1],
+        "malformed": readers[1].malformed,
+        "test_equal": reference.status.get("test_metrics") == run.status.get("test_metrics"),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The best model of a run, kept beside the last one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kplug.training.artifacts import BEST_MODEL_FILE, save_model
+
+_HIGHER_IS_BETTER = (
+    "acc",
+    "auc",
+    "precision",
+    "recall",
+    "f1",
+    "fbeta",
+    "iou",
+    "r2",
+    "correlation",
+    "coherence",
+    "diversity",
+)
+
+
+class BestModel(keras.callbacks.Callback):
+    """Saves the model as `best.keras` whenever an epoch is the best so far.
+
+    Args:
+        metric: Name of a metric as the logs have it, such as `val_loss`, with `min:` or `max:` in front to say what is
+            better. Without it, accuracies and their like are better when higher, everything else when lower.
+        directory: Where artifacts go.
+    """
+
+    def __init__(self, metric: str, directory: Path) -> None:
+        super().__init__()
+        direction, colon, name = metric.partition(":")
+        self._name = name if colon else metric
+        higher = any(part in self._name.lower() for part in _HIGHER_IS_BETTER)
+        self._sign = {"min": 1.0, "max": -1.0}.get(direction, -1.0 if higher else 1.0) if colon else 1 - 2 * higher
+        self._directory = directory
+        self._best = math.inf
+        self._missed = False
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        logs = logs or {}
+        if self._name not in logs:
+            if not self._missed:
+                self._missed = True
+                print(
+                    f"warning: no best model is kept: there is no metric {self._name}, only {', '.join(logs)}",
+                    flush=True,
+                )
+            return
+        value = self._sign * float(logs[self._name])
+        if value < self._best:
+            self._best = value
+            save_model(self.model, self._directory, BEST_MODEL_FILE)
+
+    def training_state(self) -> float:
+        """Return what `restore_training_state` takes back."""
+        return self._best
+
+    def restore_training_state(self, state: float) -> None:
+        """Go on where another process stopped."""
+        self._best = state

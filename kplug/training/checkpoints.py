@@ -1,0 +1,169 @@
+"""Checkpoint files: written aside, flushed to the disk, renamed; known by a checksum; read without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+KEPT = 2
+"""How many checkpoints are kept: the newest, and one to fall back on."""
+
+_PLAIN_KINDS = "biufcSU"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training state at one moment.
+
+    Attributes:
+        step: Optimizer steps done.
+        state: What JSON can hold of it.
+        arrays: The rest, by name.
+    """
+
+    step: int
+    state: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+
+class Checkpoints:
+    """The checkpoints of one run, in a directory of their own.
+
+    Each is two files: `step-<number>.npz` with the arrays, and `step-<number>.json` with the rest and the first one's
+    SHA-256. The second is written last: a checkpoint without it does not exist.
+
+    Args:
+        directory: Made when the first checkpoint is saved.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then drop all but the newest two.
+
+        Raises:
+            OSError: If it cannot be written; the earlier ones are whole, and nothing of it is left.
+        """
+        self._directory.mkdir(exist_ok=True)
+        name = f"step-{checkpoint.step:012d}"
+        arrays, dtypes = _plain(checkpoint.arrays)
+        data, record = (self._directory / f"{name}.{ending}" for ending in ("npz", "json"))
+        aside = self._directory / f".{name}.npz.new"
+        try:
+            with aside.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+                _flush(file)
+            digest = _digest(aside)
+            # An earlier checkpoint of this step loses its record first, so that no record stands beside other data.
+            record.unlink(missing_ok=True)
+            aside.replace(data)
+            _write(
+                record,
+                {
+                    "format": FORMAT,
+                    "step": checkpoint.step,
+                    "time": time.time(),
+                    "sha256": digest,
+                    "dtypes": dtypes,
+                    "state": checkpoint.state,
+                },
+            )
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+        _flush_directory(self._directory)
+        self._drop_old()
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """Return the newest checkpoint that is whole, or `None`, and what is wrong with those passed over."""
+        problems: list[str] = []
+        for record in self._records():
+            try:
+                return _read(record), problems
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                problems.append(f"checkpoint {record.stem} is damaged and was passed over: {error}")
+        return None, problems
+
+    def _records(self) -> Iterator[Path]:
+        """Yield the checkpoints' records, newest first."""
+        yield from sorted(self._directory.glob("step-*.json"), reverse=True)
+
+    def _drop_old(self) -> None:
+        kept = {record.stem for record in list(self._records())[:KEPT]}
+        for path in self._directory.iterdir():
+            if path.stem.removeprefix(".").removesuffix(".npz") not in kept:
+                path.unlink(missing_ok=True)
+
+
+def _read(record: Path) -> Checkpoint:
+    content = json.loads(record.read_text(encoding="utf-8"))
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']}, this kplug reads {FORMAT}")
+    data = record.with_suffix(".npz")
+    if _digest(data) != content["sha256"]:
+        raise ValueError(f"{data.name} does not have the checksum that it was written with")
+    with np.load(data, allow_pickle=False) as stored:
+        arrays = {name: _as(stored[name], content["dtypes"].get(name)) for name in stored.files}
+    return Checkpoint(int(content["step"]), content["state"], arrays)
+
+
+def _plain(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays in dtypes that a `.npz` file can hold, and the names of the dtypes that it cannot."""
+    plain, dtypes = {}, {}
+    for name, array in arrays.items():
+        if array.dtype.kind in _PLAIN_KINDS:
+            plain[name] = array
+        else:  # bfloat16 and its like
+            plain[name] = array.view(f"u{array.dtype.itemsize}")
+            dtypes[name] = array.dtype.name
+    return plain, dtypes
+
+
+def _as(array: np.ndarray, dtype: str | None) -> np.ndarray:
+    if dtype is None:
+        return array
+    import ml_dtypes
+
+    return array.view(getattr(ml_dtypes, dtype))
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+            _flush(file)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_directory(directory: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,48 @@
+"""Where a run is executed: versions, the state of the code, devices."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_DISTRIBUTIONS = ("kplug", "keras", "tensorflow", "jax", "torch", "numpy")
+_GIT_SECONDS = 5.0
+
+
+def environment() -> dict[str, Any]:
+    """Return what should be known when the results are compared with others: of Python, packages, code and machine."""
+    return {
+        "python": platform.python_version(),
+        "versions": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "executable": sys.executable,
+        "git": _git(Path.cwd()),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Return the commit of the repository around a folder and whether it has changes, or `None` if there is none."""
+    try:
+        commit = _output(folder, "rev-parse", "HEAD")
+        changes = _output(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _output(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=True
+    ).stdout.strip()

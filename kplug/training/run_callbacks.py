@@ -1,0 +1,78 @@
+"""The callbacks of a run, kept together over an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kplug.training import training_state
+from kplug.training.position import Position
+
+
+class RunCallbacks(keras.callbacks.CallbackList):
+    """Callbacks to which a training that was interrupted looks like one that was not.
+
+    An epoch that is taken up in its middle is a `fit` of its own, and what follows another one; here the callbacks
+    meet one beginning and one end, batches numbered through, and their own state as it was.
+
+    Args:
+        callbacks: All callbacks, called in this order.
+        kept: Those among them whose state belongs to that of the training.
+        model: The model.
+        epochs: Epochs of the whole run.
+        steps: Steps of an epoch, or `None` if that is not known.
+        position: Where the training begins.
+        resumed: What `training_state.capture` returned, or `None` at the beginning of a run.
+    """
+
+    def __init__(
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        kept: Sequence[keras.callbacks.Callback],
+        model: keras.Model,
+        epochs: int,
+        steps: int | None,
+        position: Position,
+        resumed: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(list(callbacks), add_history=True, model=model, verbose=0)
+        super().set_params({"verbose": 0, "epochs": epochs, "steps": steps})
+        self._kept = kept
+        self._resumed = resumed
+        self._position = position
+        self._first_batch = position.batch
+        self._begun = False
+
+    def set_params(self, params: Any) -> None:
+        """Do nothing: the parameters are the whole run's, not those of one `fit`."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        super().on_train_begin(logs)
+        if self._resumed is not None:
+            training_state.restore(self._resumed, self.model, self._kept)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        if epoch > self._position.epoch:
+            self._first_batch = 0
+        elif self._resumed is not None and self._first_batch:
+            # `fit` has just set them to zero; the epoch's means go on from the middle.
+            training_state.assign(self.model.metrics_variables, self._resumed["metrics"], "compiled metrics")
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_begin(batch + self._first_batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch + self._first_batch, logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Do nothing: whether this `fit` was the last, `end` says."""
+
+    def end(self) -> None:
+        """Tell the callbacks that the training has ended."""
+        super().on_train_end(None)

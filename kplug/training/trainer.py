@@ -1,0 +1,207 @@
+"""From an assembly to a trained model: compiled, taken up where it was left, fitted, with records and checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kplug.errors import DataError
+from kplug.runs.directory import RunDirectory
+from kplug.runs.records import RecordWriter
+from kplug.runs.spec import RunSpec
+from kplug.training import training_state
+from kplug.training.assembly import Assembly, prepare
+from kplug.training.best_model import BestModel
+from kplug.training.checkpointer import Checkpointer, Schedule
+from kplug.training.checkpoints import Checkpoint, Checkpoints
+from kplug.training.fingerprint import fingerprint
+from kplug.training.performance import Execution, Machine, choose_execution
+from kplug.training.pipeline import fit_arguments, rest_of_epoch, steps_per_epoch, training_arrays
+from kplug.training.position import Position
+from kplug.training.recorder import Recorder
+from kplug.training.run_callbacks import RunCallbacks
+from kplug.training.status import StatusWriter
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a run is taken up from.
+
+    Attributes:
+        checkpoint: The newest one that is whole, or `None`: the run begins anew.
+        execution: How the run was executed, or `None` if that is not known.
+    """
+
+    checkpoint: Checkpoint | None = None
+    execution: Execution | None = None
+
+    @property
+    def position(self) -> Position:
+        """Where the training begins."""
+        return Position() if self.checkpoint is None else Position(**self.checkpoint.state["position"])
+
+    @property
+    def records_size(self) -> int:
+        """Bytes of the metric records that were written before the checkpoint."""
+        return 0 if self.checkpoint is None else int(self.checkpoint.state["metrics_bytes"])
+
+    @property
+    def data(self) -> str | None:
+        """The fingerprint of the training data."""
+        return None if self.checkpoint is None else self.checkpoint.state["data"]
+
+    def training(self) -> Any:
+        """Return the training's state, as `training_state.capture` gave it, or `None`."""
+        if self.checkpoint is None:
+            return None
+        return training_state.read_back(self.checkpoint.state["training"], self.checkpoint.arrays)
+
+
+def train(
+    spec: RunSpec,
+    assembly: Assembly,
+    machine: Machine,
+    directory: RunDirectory,
+    status: StatusWriter,
+    events: RecordWriter,
+    resumed: Resumed,
+) -> Recorder:
+    """Train a run's model from where it was left, and return what knows how far it went.
+
+    Raises:
+        DataError: If the data do not fit the model, or are others than before.
+        CheckpointError: If the checkpoint is not of this model.
+    """
+    model, dataset = assembly.model, assembly.dataset
+    arrays = training_arrays(dataset.train)
+    data_fingerprint = fingerprint(arrays)
+    _insist_same_data(resumed, data_fingerprint, spec)
+    if arrays is not None:
+        prepare(model, arrays)
+    execution = resumed.execution or choose_execution(
+        spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size
+    )
+    model.compile(
+        **assembly.compile_arguments,
+        steps_per_execution=execution.steps_per_execution,
+        jit_compile=execution.jit_compile,
+    )
+    if execution.fused_adam:
+        from kplug.training.fused_adam import fuse
+
+        fuse(model.optimizer)
+    status.update(execution=execution.as_json(), data_sha256=data_fingerprint)
+    print(f"kplug: {execution.in_words()}", flush=True)
+
+    data, own_callbacks = fit_arguments(dataset, arrays, execution, spec.batch_size, spec.seed)
+    position = resumed.position
+    kept = [*assembly.callbacks, *([BestModel(spec.best, directory.artifacts)] if spec.best else [])]
+    with contextlib.closing(RecordWriter(directory.metrics, resumed.records_size)) as writer:
+        recorder = Recorder(writer, status, execution.record_every, position)
+        checkpointer = Checkpointer(
+            Checkpoints(directory.checkpoints),
+            Schedule(spec.checkpoint_seconds, spec.checkpoint_batches, spec.checkpoint_epochs),
+            recorder,
+            capture=lambda: {
+                "training": training_state.capture(model, kept),
+                "metrics_bytes": writer.flushed_size(),
+                "data": data_fingerprint,
+            },
+            written=lambda reached, problem: _report_checkpoint(events, reached, problem),
+            mid_epoch=rest_of_epoch(data["x"], 0) is not None,
+        )
+        callbacks = RunCallbacks(
+            [*own_callbacks, *kept, recorder, checkpointer],
+            kept,
+            model,
+            spec.epochs,
+            steps_per_epoch(dataset.train, arrays, spec.batch_size),
+            position,
+            resumed.training(),
+        )
+        if not status.stop_requested.is_set():
+            if resumed.checkpoint is not None:
+                _build(model, data["x"])
+            try:
+                _fit(model, data, spec.epochs, position, callbacks)
+            except Exception as error:
+                if status.trained or not _speaks_of_data(error):
+                    raise
+                raise DataError(_misfit(spec, arrays, error)) from error
+    return recorder
+
+
+def _fit(model: keras.Model, data: dict[str, Any], epochs: int, position: Position, callbacks: RunCallbacks) -> None:
+    """Fit from a position on: the rest of an epoch that was begun, then the other epochs."""
+    first = position.epoch
+    if position.batch:
+        rest = {**data, "x": rest_of_epoch(data["x"], position.batch)}
+        with _without_end(model.optimizer):
+            model.fit(**rest, initial_epoch=first, epochs=first + 1, callbacks=callbacks, verbose=0)
+        first += 1
+    over = position.ended or (position.batch > 0 and model.stop_training)
+    if over or first >= epochs:
+        callbacks.on_train_begin()
+    else:
+        model.fit(**data, initial_epoch=first, epochs=epochs, callbacks=callbacks, verbose=0)
+    callbacks.end()
+
+
+@contextlib.contextmanager
+def _without_end(optimizer: Any) -> Any:
+    """Keep `fit` from giving weights the values that they have at the end of a training (moving averages, say)."""
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values
+
+
+def _build(model: keras.Model, batches: Any) -> None:
+    """Make all variables that training makes at its first batch, so that they can be given their values.
+
+    What that changes (metrics, random generators) is put back with the rest.
+    """
+    batch = next(iter(batches)) if not isinstance(batches, keras.utils.PyDataset) else batches[0]
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    model.test_on_batch(x, y, sample_weight)
+    model.optimizer.build(model.trainable_variables)
+
+
+def _insist_same_data(resumed: Resumed, now: str | None, spec: RunSpec) -> None:
+    if resumed.checkpoint is not None and resumed.data != now:
+        raise DataError(
+            f"The training data of data set {spec.dataset.name} are not those that the run began with, so it cannot go "
+            "on. Bring them back, or start a new run."
+        )
+
+
+def _report_checkpoint(events: RecordWriter, position: Position, problem: str | None) -> None:
+    place = {"epoch": position.epoch, "batch": position.batch, "step": position.step}
+    if problem is None:
+        events.write({"time": time.time(), "event": "checkpoint", **place})
+        return
+    with contextlib.suppress(OSError):
+        events.write({"time": time.time(), "event": "checkpoint failed", **place, "error": problem})
+    print(f"warning: the checkpoint at step {position.step} could not be written: {problem}", flush=True)
+
+
+def _speaks_of_data(error: Exception) -> bool:
+    """Say whether an error is of the kind that Keras and TensorFlow raise for shapes and values they cannot use."""
+    return isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
+
+
+def _misfit(spec: RunSpec, arrays: Any, error: Exception) -> str:
+    shapes = "" if arrays is None else f" (x of shape {_shapes(arrays[0])}, y of shape {_shapes(arrays[1:])})"
+    return (
+        f"model {spec.model.name} cannot be trained on data set {spec.dataset.name}{shapes}; "
+        f"it ended at once with {type(error).__name__}: {str(error).strip()}"
+    )
+
+
+def _shapes(arrays: Any) -> str:
+    return ", ".join(str(array.shape) for array in keras.tree.flatten(arrays)) or "nothing"

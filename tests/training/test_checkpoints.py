@@ -1,0 +1,125 @@
+"""Checkpoint files: whole or not there, damage found, nothing pickled."""
+
+import errno
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from kplug.training.checkpoints import Checkpoint, Checkpoints
+from kplug.training.training_state import StateWriter, read_back
+
+
+def checkpoint(step, value=0.0):
+    return Checkpoint(step, {"value": value}, {"weights": np.full((3, 2), value, "float32")})
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(tmp_path / "checkpoints")
+
+
+def test_what_was_saved_is_read_back(checkpoints):
+    arrays = {
+        "half": np.arange(4).astype(ml_dtypes.bfloat16),
+        "none": np.zeros((0, 2)),
+        "number": np.array(3, "int64"),
+        "text": np.array("abc"),
+    }
+    checkpoints.save(Checkpoint(7, {"epoch": 2, "name": None}, arrays))
+    found, problems = checkpoints.newest()
+    assert problems == []
+    assert (found.step, found.state) == (7, {"epoch": 2, "name": None})
+    assert found.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_the_newest_two_are_kept(checkpoints, tmp_path):
+    for step in (5, 40, 300):
+        checkpoints.save(checkpoint(step, step))
+    assert checkpoints.newest()[0].state == {"value": 300}
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        f"step-{step:012d}.{ending}" for step in (40, 300) for ending in ("json", "npz")
+    ]
+
+
+def test_there_may_be_none(checkpoints):
+    assert checkpoints.newest() == (None, [])
+
+
+@pytest.mark.parametrize("part", ["npz", "json"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "empty"])
+def test_a_damaged_one_is_passed_over_for_the_one_before(checkpoints, tmp_path, part, damage):
+    checkpoints.save(checkpoint(1, 1.0))
+    checkpoints.save(checkpoint(2, 2.0))
+    path = tmp_path / "checkpoints" / f"step-{2:012d}.{part}"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    if damage == "gone":
+        path.unlink()
+    else:
+        flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+        path.write_bytes({"cut": content[:middle], "flipped": flipped, "empty": b""}[damage])
+    found, problems = checkpoints.newest()
+    assert found.state == {"value": 1.0}
+    # A checkpoint without its record was never finished.
+    assert len(problems) == (0 if (part, damage) == ("json", "gone") else 1)
+    assert all("step-000000000002 is damaged" in problem for problem in problems)
+
+
+def test_an_unknown_format_is_passed_over(checkpoints, tmp_path):
+    checkpoints.save(checkpoint(1))
+    record = tmp_path / "checkpoints" / f"step-{1:012d}.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "format": 99}))
+    found, (problem,) = checkpoints.newest()
+    assert found is None
+    assert "its format is 99" in problem
+
+
+def test_nothing_pickled_is_loaded(checkpoints, tmp_path):
+    with pytest.raises(TypeError, match="array of references"):
+        checkpoints.save(Checkpoint(1, {}, {"object": np.array([{}], dtype=object)}))
+    assert checkpoints.newest() == (None, [])
+
+
+def test_a_full_disk_costs_the_new_one_alone(checkpoints, tmp_path, monkeypatch):
+    checkpoints.save(checkpoint(1, 1.0))
+
+    def full(file, **arrays):
+        file.write(b"PK")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.save(checkpoint(2, 2.0))
+    monkeypatch.undo()
+    assert checkpoints.newest()[0].state == {"value": 1.0}
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_structures_come_back_as_they_were():
+    value = {
+        "numbers": [1, 2.5, True, None, float("inf")],
+        "pair": (1, ("a", np.float32(0.1))),
+        "array": np.eye(2),
+        "scalar": np.int64(4),
+        "deep": {"empty": [], "zero": np.array(0.0)},
+    }
+    writer = StateWriter()
+    written = json.loads(json.dumps(writer.written(value)))
+    found = read_back(written, writer.arrays)
+    assert found["numbers"] == value["numbers"]
+    assert found["pair"] == value["pair"]
+    assert isinstance(found["pair"][1][1], np.float32)
+    assert isinstance(found["scalar"], np.int64)
+    assert found["deep"]["zero"].shape == ()
+    np.testing.assert_array_equal(found["array"], value["array"])
+
+
+@pytest.mark.parametrize("value", [object(), {1: "a"}, [len], np.array([None])])
+def test_what_cannot_be_kept_is_refused(value):
+    with pytest.raises(TypeError, match="cannot be kept in a checkpoint"):
+        StateWriter().written(value)

@@ -1,0 +1,167 @@
+"""Runs that are interrupted and taken up again end as those that were not."""
+
+import json
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from kplug.errors import RunStateError
+from kplug.runs import open_run
+from kplug.runs.completion import complete
+from kplug.runs.launch import launch, resume
+from kplug.runs.lock import RunLock
+from kplug.runs.records import RecordReader
+from kplug.training.checkpoints import Checkpoints
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120.0
+VALUES = {
+    "model": "vae",
+    "dataset": "digits",
+    "epochs": 6,
+    "batch_size": 16,
+    "callbacks": ["reduce_lr_on_plateau", "early_stopping"],
+    "best": "val_loss",
+    "checkpoint_seconds": 0.0,
+}
+SETTINGS = [
+    "model.architecture=dense",
+    "model.units=[16]",
+    "model.annealing_steps=200",
+    "reduce_lr_on_plateau.patience=1",
+    "reduce_lr_on_plateau.min_delta=0.8",
+    "early_stopping.patience=2",
+    "early_stopping.restore_best_weights=true",
+]
+
+
+def start(root, **values):
+    values = {**VALUES, "backend": keras.backend.backend(), **values}
+    settings = [one for one in SETTINGS if one.startswith("model") or values["callbacks"]]
+    return launch(complete(values, settings), root)
+
+
+def wait(run, until=lambda run: run.ended):
+    deadline = time.monotonic() + PATIENCE
+    while not until(run):
+        assert time.monotonic() < deadline, f"still {run.status}\n{run.log()}"
+        time.sleep(0.01)
+    return run
+
+
+def events(run, kind):
+    return [record for record in RecordReader(run.directory.events).read() if record["event"] == kind]
+
+
+def in_the_middle(run):
+    """Whether a checkpoint in the middle of the third epoch or a later one is there."""
+    return run.ended or any(one["epoch"] >= 2 and one["batch"] for one in events(run, "checkpoint"))
+
+
+def records(run):
+    reader = RecordReader(run.directory.metrics)
+    found = [(one.step, one.epoch, dict(one.metrics), one.epoch_end) for one in reader.read_metrics()]
+    assert reader.malformed == 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return wait(start(tmp_path_factory.mktemp("runs")))
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(whole, tmp_path, kill):
+    run = start(tmp_path)
+    wait(run, in_the_middle)
+    os.kill(run.status["pid"], kill)
+    wait(run)
+    assert run.state == {signal.SIGKILL: "lost", signal.SIGTERM: "stopped"}[kill], run.log()
+    resume(run)
+    wait(run)
+    assert run.state == whole.state == "completed", run.log()
+    (again,) = events(run, "resumed")
+    assert again["step"] % 81 != 0
+    assert records(run) == records(whole)
+    first, second = (Checkpoints(one.directory.checkpoints).newest()[0] for one in (whole, run))
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(second.arrays[name], array)
+    assert run.status["test_metrics"] == whole.status["test_metrics"]
+    assert [path.name for path in run.artifacts()] == [path.name for path in whole.artifacts()]
+    assert "best.keras" in [path.name for path in run.artifacts()]
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
+    run = start(tmp_path, checkpoint_seconds=None)
+    wait(run, lambda run: len(run.metrics()) > 1)
+    os.kill(run.status["pid"], signal.SIGKILL)
+    wait(run)
+    resume(run)
+    wait(run)
+    assert records(run) == records(whole)
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path):
+    run = start(tmp_path)
+    wait(run, in_the_middle)
+    os.kill(run.status["pid"], signal.SIGKILL)
+    wait(run)
+    newest = max(run.directory.checkpoints.glob("*.npz"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    resume(run)
+    wait(run)
+    assert records(run) == records(whole)
+    (warning,) = events(run, "warning")
+    assert newest.stem in warning["message"]
+    assert "damaged" in run.log()
+
+
+def test_a_completed_run_is_not_resumed(whole):
+    with pytest.raises(RunStateError, match=f"{whole.id} has completed.*kplug runs clone"):
+        resume(whole)
+
+
+def test_a_run_with_a_worker_is_not_resumed(tmp_path):
+    run = start(tmp_path, epochs=100_000, callbacks=[], best=None)
+    wait(run, lambda run: run.state == "running")
+    with pytest.raises(RunStateError, match=r"is running\. Stop it first"):
+        resume(run)
+    # A status that says otherwise does not help.
+    lock = RunLock(run.directory.lock)
+    assert not lock.acquire()
+    run.stop()
+    wait(run)
+
+
+def test_other_data_are_refused_and_nothing_is_lost(tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((200, 4)))
+    values = {"dataset": {"name": "npz", "parameters": {"path": str(tmp_path / "data.npz"), "standardize": False}}}
+    run = start(tmp_path / "runs", epochs=100_000, callbacks=[], best=None, **values)
+    wait(run, lambda run: bool(events(run, "checkpoint")))
+    run.stop()
+    wait(run)
+    kept = records(run)
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(1).random((200, 4)))
+    resume(run)
+    wait(run)
+    assert run.state == "failed"
+    assert "are not those that the run began with" in run.status["error"]
+    assert not run.status["refused"]
+    assert records(run) == kept
+    assert (run.directory.artifacts / "model.keras").exists()
+
+
+def test_what_happened_and_where_is_recorded(whole):
+    (started,) = events(whole, "started")
+    assert started["versions"]["keras"] == keras.__version__
+    assert started["python"]
+    assert len(events(whole, "checkpoint")) >= 6
+    assert len(events(whole, "completed")) == 1
+    assert len(json.loads(whole.directory.status.read_text())["data_sha256"]) == 64
+    assert open_run(whole.id, whole.directory.path.parent).state == "completed"
