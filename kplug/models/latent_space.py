@@ -13,7 +13,7 @@ from kplug.layers.sampling import Sampling
 from kplug.losses.labelled import in_float32
 from kplug.losses.likelihoods import Likelihood
 from kplug.models import likelihood_draws
-from kplug.models.vae_checks import check, check_count, check_labels
+from kplug.models.vae_checks import check, check_count, check_labels, check_shape
 
 _ROWS_AT_A_TIME = 4096
 _ELEMENTS_AT_A_TIME = 2**22
@@ -24,7 +24,7 @@ class LatentSpace:
     """Encoding, decoding, drawing and latent arithmetic, on NumPy arrays.
 
     What a member has: `built`, `build`, `latent_dim`, `conditional`, `num_classes`, `latent_prior`, `likelihood`,
-    `scale`, `log_scale`, and the methods `_conditions`, `_posterior`, `_decoded`, `_expected` and `_log_terms`.
+    `_scales`, and the methods `_conditions`, `_posterior`, `_decoded` and `_log_terms`.
     """
 
     built: Any
@@ -34,18 +34,18 @@ class LatentSpace:
     num_classes: int | None
     latent_prior: Any
     likelihood: Likelihood
-    scale: Any
-    log_scale: Any
     _conditions: Any
     _posterior: Any
     _decoded: Any
-    _expected: Any
     _log_terms: Any
+    _scales: tuple[Any, Any]
     _precise_dtype: Any
     _shape: tuple[int, ...]
 
     def encode(self, x: Any, batch_size: int = 1024, labels: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of each sample.
+
+        A model that has not seen data yet is built for the shape of these; its weights are then the initial ones.
 
         Args:
             x: Data of shape `(n, ...)`.
@@ -54,10 +54,11 @@ class LatentSpace:
 
         Returns:
             Mean and log variance, NumPy arrays of shape `(n, latent_dim)`.
+
+        Raises:
+            ValueError: If samples are of another shape than the model was built for, or the labels do not suit it.
         """
-        x = np.asarray(x)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
+        x = self._samples(x)
         labels = self._labels_of(labels, len(x))
         means, log_vars = [], []
         for part in _parts(len(x), batch_size):
@@ -66,6 +67,14 @@ class LatentSpace:
             means.append(ops.convert_to_numpy(mean))
             log_vars.append(ops.convert_to_numpy(log_var))
         return np.concatenate(means), np.concatenate(log_vars)
+
+    def _samples(self, x: Any) -> np.ndarray:
+        """Return samples as an array; build the model for their shape, or refuse them if it is built for another."""
+        x = np.asarray(x)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        check_shape(x, self._shape)
+        return x
 
     def decode(self, z: Any, batch_size: int = 1024, labels: Any = None) -> np.ndarray:
         """Return the data that latent vectors stand for: means of the likelihood.
@@ -83,7 +92,10 @@ class LatentSpace:
             ValueError: If the model has not seen data yet, or `z` or the labels are of another shape.
         """
         return self._decoded_in_parts(
-            z, lambda outputs: ops.convert_to_numpy(self._expected(outputs)), batch_size, labels
+            z,
+            lambda outputs: ops.convert_to_numpy(likelihood_draws.mean(outputs, self.likelihood)),
+            batch_size,
+            labels,
         )
 
     def _decoded_in_parts(
@@ -129,7 +141,9 @@ class LatentSpace:
         z = self.latent_prior.sample(n, seed)
         if not draw:
             return self.decode(z, labels=labels)
-        scale = self.scale if self.log_scale is None else float(np.exp(ops.convert_to_numpy(self.log_scale)))
+        scale, log_scale = self._scales
+        if log_scale is not None:
+            scale = np.exp(ops.convert_to_numpy(log_scale))
 
         def drawn(outputs: Any) -> np.ndarray:
             return likelihood_draws.draw(ops.convert_to_numpy(in_float32(outputs)), self.likelihood, scale, noise)
@@ -221,12 +235,13 @@ class LatentSpace:
             Indices into `x_train` and Euclidean distances over all elements, both of shape `(n,)`.
 
         Raises:
-            ValueError: If the two are of different shapes.
+            ValueError: If there are no training samples, or the two are of different shapes.
         """
         from sklearn.neighbors import NearestNeighbors
 
         samples, x_train = np.asarray(samples), np.asarray(x_train)
-        same = samples.shape[1:] == x_train.shape[1:] and len(x_train) > 0
+        check(len(x_train) > 0, "`x_train` must have samples", x_train=x_train.shape)
+        same = samples.shape[1:] == x_train.shape[1:]
         check(same, "`samples` and `x_train` must be of one shape", samples=samples.shape, x_train=x_train.shape)
         if len(samples) == 0:
             return np.zeros(0, "int64"), np.zeros(0)
@@ -245,11 +260,13 @@ class LatentSpace:
 
         Returns:
             Nats, of shape `(n,)`: from below, in the mean over the draws.
+
+        Raises:
+            ValueError: If there are no samples, they are of another shape than the model was built for, or the labels
+                do not suit it.
         """
         check_count("samples", samples)
-        x = np.asarray(x)
-        if not self.built:
-            self.build((None, *x.shape[1:]))
+        x = self._samples(x)
         labels = self._labels_of(labels, len(x))
         check(len(x) > 0, "`x` must have samples", x=x.shape)
         rows = max(1, min(_ROWS_AT_A_TIME, _ELEMENTS_AT_A_TIME // int(np.prod(x.shape[1:]))))

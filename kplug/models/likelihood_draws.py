@@ -1,20 +1,43 @@
-"""Draws from the likelihoods, given what a decoder puts out."""
+"""Means of the likelihoods, and draws from them, given what a decoder puts out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from keras import ops
 from scipy.special import expit
 
+from kplug.losses.labelled import in_float32
 from kplug.losses.likelihoods import Likelihood
 
+_MEANS: dict[str, Callable[[Any], Any]] = {"bernoulli": ops.sigmoid, "multinomial": ops.softmax, "poisson": ops.exp}
 
-def draw(outputs: np.ndarray, likelihood: Likelihood, scale: float, random: np.random.Generator) -> np.ndarray:
+
+def mean(outputs: Any, likelihood: Likelihood) -> Any:
+    """Return the mean of each element's distribution; if categorical, its likeliest value.
+
+    Args:
+        outputs: As `kplug.losses.likelihoods.log_likelihood` takes them, in any precision.
+        likelihood: One of its names.
+
+    Returns:
+        Tensor of the data's shape, in float32 at least; shares of the total if multinomial.
+    """
+    outputs = in_float32(outputs)
+    if likelihood == "categorical":
+        return ops.argmax(outputs, axis=-1)
+    return _MEANS[likelihood](outputs) if likelihood in _MEANS else outputs
+
+
+def draw(outputs: np.ndarray, likelihood: Likelihood, scale: Any, random: np.random.Generator) -> np.ndarray:
     """Return one draw of the data for each sample.
 
     Args:
         outputs: As `kplug.losses.likelihoods.log_likelihood` takes them.
         likelihood: One of its names, but for `"multinomial"`.
-        scale: Standard deviation of the Gaussian.
+        scale: Standard deviation of the Gaussian: a number, or an array that broadcasts against the data.
         random: Where the draws come from.
 
     Returns:

@@ -93,7 +93,8 @@ class VampPrior(_Mixture):
     Args:
         shape: Shape of one sample.
         components: Number of made-up samples.
-        posterior: Takes samples of shape `(components, ...)`; returns their means and log variances.
+        posterior: Takes samples of shape `(components, ...)`, scaled as the encoder sees them; returns their means and
+            log variances.
         seed: Seed of the made-up samples' initial values, or `None`.
     """
 
@@ -114,13 +115,18 @@ class VampPrior(_Mixture):
         """Whether the made-up samples have begun at real ones."""
         return bool(ops.convert_to_numpy(self.adapted))
 
-    def adapt(self, x: np.ndarray) -> None:
-        """Begin at samples drawn from the data, once."""
+    def adapt(self, x: np.ndarray, seen: Callable[[Any], Any]) -> None:
+        """Begin at samples drawn from the data, once.
+
+        Args:
+            x: Samples of shape `(n, ...)`.
+            seen: Scales samples as the encoder sees them.
+        """
         if self.has_begun:
             return
         count = self.inputs.shape[0]
         chosen = np.random.default_rng(self.seed).choice(len(x), size=count, replace=len(x) < count)
-        self.inputs.assign(np.asarray(x[chosen], "float32"))
+        self.inputs.assign(ops.cast(seen(ops.convert_to_tensor(x[chosen])), "float32"))
         self.adapted.assign(True)
 
     def components(self) -> tuple[Any, Any, Any]:

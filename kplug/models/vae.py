@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,19 +16,17 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.layers.sampling import Sampling
 from kplug.losses import tfp_distributions
-from kplug.losses.annealing import kl_annealing
-from kplug.losses.gaussian_kl import gaussian_kl_by_dimension, sum_with_free_bits
-from kplug.losses.labelled import in_float32
-from kplug.losses.likelihoods import Likelihood, log_likelihood, log_likelihood_of_draws
-from kplug.models import autoencoder_networks as networks
-from kplug.models import own_networks, priors
+from kplug.losses.likelihoods import Likelihood
+from kplug.models import priors
 from kplug.models import vae_checks as checks
 from kplug.models.latent_space import LatentSpace
 from kplug.models.own_loss import BatchMean, OwnLoss
+from kplug.models.vae_bound import EvidenceBound
+from kplug.models.vae_conditions import NO_CLASSES, ClassConditions
+from kplug.models.vae_networks import EncoderAndDecoder
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PriorName = Literal["standard_normal", "gaussian_mixture", "vamp"]
-_NO_CLASSES = "With `conditional=True` the VAE needs the class of each sample: `fit(x, y)`, `predict([x, y])`."
 NotNegative = Annotated[float, Field(ge=0)]
 
 _KINGMA = "Kingma & Welling (2013), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114"
@@ -46,7 +44,7 @@ _BURDA = "Burda et al. (2015), Importance Weighted Autoencoders, https://arxiv.o
     references=[_KINGMA, _SOHN, _TOMCZAK, _BURDA],
 )
 @keras.saving.register_keras_serializable(package="kplug")
-class VAE(LatentSpace, OwnLoss, keras.Model):
+class VAE(LatentSpace, EncoderAndDecoder, ClassConditions, EvidenceBound, OwnLoss, keras.Model):
     """Variational autoencoder: learns a small latent space from which data like the given can be drawn.
 
     It maximises the evidence lower bound of Kingma & Welling (2013, equation 10),
@@ -60,9 +58,15 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
     dimensions instead, which silently rescales `beta`.)
 
     The model builds itself from the shape of the data when it first sees them: convolutional for images, dense for
-    everything else. Targets given to `fit` are ignored, so `fit(x)` and `fit(x, x)` are the same, but for a conditional
-    model, which learns p(x | class) (Sohn et al. 2015) and needs the classes: `fit(x, y)`. It brings its own loss:
-    `compile` takes an optimizer and no loss.
+    everything else. Given arrays, `fit` first reads off them how they are to be scaled (`adapt`): the networks that the
+    model builds see Gaussian data standardised (by feature if samples are 1-D), counts as standardised `log(1 + x)`,
+    Bernoulli data as they are, and put out values that are brought back to the data's unit. So data come in their own
+    unit, and so do losses. With data from a loader or a `tf.data.Dataset`, call `adapt` on some of them before `fit`.
+    Networks of your own see and put out the data's unit.
+
+    Targets given to `fit` are ignored, so `fit(x)` and `fit(x, x)` are the same, but for a conditional model, which
+    learns p(x | class) (Sohn et al. 2015) and needs the classes: `fit(x, y)`. It brings its own loss: `compile` takes
+    an optimizer and no loss.
 
     Trained, it encodes, decodes, reconstructs and generates; walks from one sample to another (`interpolate`) and
     along an attribute (`attribute_vector`, `shift`); says whether it only copies (`nearest_training_example`); and
@@ -78,7 +82,8 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
             `"categorical"` for whole numbers below `categories`; `"poisson"` for counts; `"multinomial"` for counts
             that share out a total over the last axis.
         scale: Standard deviation of the Gaussian likelihood, in the data's unit; `"learned"` trains one for all
-            elements (Rybkin et al. 2021), which finds the balance of the two terms by itself.
+            elements (Rybkin et al. 2021), which finds the balance of the two terms by itself. It begins at the data's
+            standard deviation, of which it is a multiple: by feature if samples are 1-D.
         categories: Number of values of an element, for the categorical likelihood.
         beta: Weight of the KL term; 1 is the bound itself (beta-VAE: Higgins et al. 2017).
         annealing_steps: Training steps over which the weight rises from 0 to `beta`; 0 for no annealing.
@@ -186,7 +191,10 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
         self.log_var_head: Any = None
         self.latent_prior: Any = None
         self.log_scale: Any = None
+        self.scaling: Any = None
         self.step: Any = None
+        # Half precision cannot hold data in any unit: they are cast when they have been scaled.
+        self.autocast = False
         checks.check_settings(self)
         self.latent_dim = int(latent_dim)
         self.filters = tuple(map(int, filters))
@@ -211,22 +219,7 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
                 "With `conditional=True` the VAE must know how many classes there are: set num_classes, or fit it on "
                 "arrays, `fit(x, y)`."
             )
-        build_encoder, build_decoder, units = networks.builders(shape, self.architecture, self.units)
-        width = self._num_conditions
-        if self.encoder is None:
-            self.encoder = build_encoder(shape, self.latent_dim, self.filters, units, self.dtype_policy, width)
-        elif (features := own_networks.features_of(self.encoder, shape, self.latent_dim)) is not None:
-            self.mean_head, self.log_var_head = (
-                keras.layers.Dense(self.latent_dim, name=name, dtype=self.dtype_policy) for name in ("mean", "log_var")
-            )
-            for head in (self.mean_head, self.log_var_head):
-                head.build((None, features + width))
-        categories = self.categories if self.likelihood == "categorical" else None
-        if self.decoder is None:
-            inputs = self.latent_dim + width
-            self.decoder = build_decoder(shape, inputs, self.filters, units, self.dtype_policy, categories)
-        else:
-            own_networks.check_decoder(self.decoder, shape, self.latent_dim + width, self.likelihood, categories)
+        self._build_networks(shape)
         self.latent_prior = self._built_prior(shape)
         if self.scale == "learned":
             self.log_scale = self.add_weight(shape=(), initializer="zeros", autocast=False, name="log_scale")
@@ -235,17 +228,13 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
         self._shape = shape
         self.built = True
 
-    @property
-    def _num_conditions(self) -> int:
-        return int(self.num_classes or 0) if self.conditional else 0
-
     def _built_prior(self, shape: tuple[int, ...]) -> Any:
         if self.prior == "standard_normal":
             return priors.StandardNormal(self.latent_dim)
         if self.prior == "gaussian_mixture":
             return priors.GaussianMixture(self.latent_dim, self.prior_components, self.seed)
         if self.prior == "vamp":
-            return priors.VampPrior(shape, self.prior_components, self._posterior, self.seed)
+            return priors.VampPrior(shape, self.prior_components, self._encoded, self.seed)
         return priors.DistributionPrior(self.prior, self.latent_dim)
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
@@ -256,135 +245,19 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
         reconstruction = self._decoded(z, conditions, training)
         return {"reconstruction": reconstruction, "mean": mean, "log_var": log_var, "z": z}
 
-    def _split(self, inputs: Any) -> tuple[Any, Any]:
-        if not isinstance(inputs, (list, tuple)):
-            return inputs, None
-        if not self.conditional or len(inputs) != 2:
-            raise ValueError(
-                "VAE takes data, or with `conditional=True` a pair of data and class numbers. "
-                f"Received: {len(inputs)} inputs, conditional={self.conditional}"
-            )
-        return inputs[0], inputs[1]
-
-    def _conditions(self, labels: Any, batch_size: Any) -> Any:
-        """Return one-hot classes of shape `(batch_size, num_classes)`: zeros without labels, `None` if not told any."""
-        if not self.conditional:
-            return None
-        if labels is None:
-            return ops.zeros((batch_size, self._num_conditions), dtype=self.compute_dtype)
-        if len(labels.shape) == 2 and labels.shape[1] == self.num_classes != 1:
-            return ops.cast(labels, self.compute_dtype)
-        return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), self.num_classes, dtype=self.compute_dtype)
-
-    def _posterior(self, inputs: Any, conditions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
-        if self.conditional and conditions is None:
-            conditions = self._conditions(None, ops.shape(inputs)[0])
-        if isinstance(inputs, np.ndarray):  # a step of JAX that is not compiled
-            inputs = ops.convert_to_tensor(inputs)
-        takes_classes = self.conditional and not self._own_encoder
-        outputs = self.encoder([inputs, conditions] if takes_classes else inputs, training=training)
-        if self.mean_head is None:
-            return tuple(outputs)
-        features = ops.concatenate([outputs, ops.cast(conditions, outputs.dtype)], -1) if self.conditional else outputs
-        return self.mean_head(features), self.log_var_head(features)
-
-    def _decoded(self, z: Any, conditions: Any, training: bool | None = None) -> Any:
-        """Decode latent vectors of shape `(batch_size, latent_dim)`, or several of each sample as axis 1."""
-        shape = ops.shape(z)
-        if self.conditional:
-            if len(shape) == 3:
-                conditions = ops.repeat(conditions[:, None], shape[1], axis=1)
-            z = ops.concatenate([z, ops.cast(conditions, z.dtype)], axis=-1)
-        if len(shape) == 2:
-            return self.decoder(z, training=training)
-        decoded = self.decoder(ops.reshape(z, (-1, z.shape[-1])), training=training)
-        return ops.reshape(decoded, (-1, shape[1], *decoded.shape[1:]))
-
-    def train_step(self, *arguments: Any) -> Any:
-        return super().train_step(*arguments[:-1], self._with_classes(arguments[-1]))
-
-    def test_step(self, *arguments: Any) -> Any:
-        return super().test_step(*arguments[:-1], self._with_classes(arguments[-1]))
-
-    def predict_step(self, *arguments: Any) -> Any:
-        return super().predict_step(*arguments[:-1], self._with_classes(arguments[-1]))
-
-    def _with_classes(self, data: Any) -> Any:
-        """Put a conditional model's targets beside the data, where `call` sees them."""
-        if not self.conditional:
-            return data
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if isinstance(x, (list, tuple)):
-            return data
-        if y is None:
-            raise ValueError(_NO_CLASSES)
-        return (x, y), y, sample_weight
-
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
-        del y
-        outputs = {name: in_float32(part) for name, part in y_pred.items()}
-        precise = outputs["mean"].dtype
-        x = ops.cast(self._split(x)[0], precise)
-        weight = self._kl_weight(training)
-        if self.importance_samples > 1:
-            log_x, divergence = self._log_terms(x, outputs)
-            log_weights = log_x - weight * divergence
-            negative_bound = math.log(self.importance_samples) - ops.logsumexp(log_weights, axis=1)
-            reconstruction_loss, kl_loss = -ops.mean(log_x, axis=1), ops.mean(divergence, axis=1)
-        else:
-            reconstruction_loss = -log_likelihood(x, outputs["reconstruction"], self.likelihood, *self._scales)
-            kl_loss = self._divergence(outputs)
-            negative_bound = reconstruction_loss + weight * kl_loss
-        if sample_weight is not None:
-            sample_weight = ops.reshape(ops.cast(sample_weight, precise), (-1,))
-        self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
-        self.kl_tracker.update_state(kl_loss, sample_weight=sample_weight)
-        loss = self._mean.of(negative_bound, sample_weight)
-        if self.losses:  # what layers have added, by Keras' own rules
-            loss = loss + ops.cast(super().compute_loss(x, None, y_pred, None, training), precise)
-        return loss
-
-    @property
-    def _scales(self) -> tuple[Any, Any]:
-        """The Gaussian's scale, and its logarithm where it is learned."""
-        return (self.scale, None) if self.log_scale is None else (1.0, ops.convert_to_tensor(self.log_scale))
-
-    def _divergence(self, outputs: dict[str, Any]) -> Any:
-        """Return the KL term of each sample: exact for the standard normal prior, else estimated by the draw."""
-        mean, log_var, z = outputs["mean"], outputs["log_var"], outputs["z"]
-        if self.prior == "standard_normal":
-            return sum_with_free_bits(gaussian_kl_by_dimension(mean, log_var), self.free_bits)
-        return priors.gaussian_log_prob(z, mean, log_var) - self.latent_prior.log_prob(z)
-
-    def _log_terms(self, x: Any, outputs: dict[str, Any]) -> tuple[Any, Any]:
-        """Return `log p(x|z)` and `log q(z|x) - log p(z)` of each draw, both of shape `(batch_size, draws)`."""
-        outputs = {name: in_float32(part) for name, part in outputs.items()}
-        x, z = ops.cast(x, outputs["mean"].dtype), outputs["z"]
-        log_x = log_likelihood_of_draws(x, outputs["reconstruction"], self.likelihood, *self._scales)
-        log_posterior = priors.gaussian_log_prob(z, outputs["mean"][:, None], outputs["log_var"][:, None])
-        return log_x, log_posterior - self.latent_prior.log_prob(z)
-
-    def _kl_weight(self, training: bool) -> Any:
-        if not training or self.step is None:
-            return self.beta
-        weight = self.beta * kl_annealing(self.step, self.annealing_steps, self.annealing_cycles)
-        self.step.assign(self.step + 1)
-        return ops.cast(weight, self._precise_dtype)
-
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train the model as `keras.Model.fit` does; targets are ignored, but for a conditional model's classes.
 
         Raises:
-            ValueError: If `x` is an array with values that the likelihood cannot have, or a class is none.
+            ValueError: If `x` is an array without samples, or with values that the likelihood cannot have, or a class
+                is none.
         """
         x, y = _as_array(x), _as_array(y)
         options = self._named(keras.Model.fit, x, y, args, kwargs)
         validation = options.get("validation_data")
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
-            self.adapt(x)
+            self.adapt(x[: math.floor(len(x) * (1 - (options.get("validation_split") or 0)))])
         elif self.prior == "vamp" and not (self.built and self.latent_prior.has_begun):
             warnings.warn(
                 "The VampPrior's made-up samples begin as noise, since `fit` was not given an array. Call `adapt` with "
@@ -405,18 +278,20 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return what the model puts out, as `keras.Model.predict` does; a conditional one takes `[x, y]`."""
         if self.conditional and isinstance(_as_array(x), np.ndarray):
-            raise ValueError(_NO_CLASSES)
+            raise ValueError(NO_CLASSES)
         return super().predict(x, *args, **kwargs)
 
     def check_data(self, x: Any, y: Any = None) -> None:
-        """Refuse data that the likelihood cannot have, and labels that are no classes; only NumPy arrays are looked at.
+        """Refuse data that cannot be trained on, and labels that are no classes; only NumPy arrays are looked at.
 
         A conditional model that was not told the number of classes learns it here.
 
         Raises:
-            ValueError: If the data hold NaN, infinity, or values that the likelihood cannot have; or if the model is
-                conditional, and a label is no class.
+            ValueError: If there are no samples, they are of another shape than the model was built for, or hold NaN,
+                infinity, or values that the likelihood cannot have; or if the model is conditional, and a label is no
+                class.
         """
+        checks.check_samples(x, self._shape if self.built else None)
         checks.check_values(x, self.likelihood, self.categories)
         if not self.conditional:
             return
@@ -426,27 +301,21 @@ class VAE(LatentSpace, OwnLoss, keras.Model):
             checks.check_labels(y, int(self.num_classes or 0))
 
     def adapt(self, x: Any) -> None:
-        """Look at the training data before training: a VampPrior's made-up samples begin at some of them.
+        """Look at the training data before training; `fit` does so itself when given an array.
+
+        The networks that the model builds learn the data's unit, and a VampPrior's made-up samples begin at some of the
+        data. Both happen once: a model that has looked, or been trained, keeps its unit.
 
         Args:
             x: Samples of shape `(n, ...)`.
         """
-        if self.prior == "vamp" and len(x):
-            if not self.built:
-                self.build((None, *x.shape[1:]))
-            self.latent_prior.adapt(x)
-
-    def _expected(self, outputs: Any) -> Any:
-        """Return what the likelihood expects, given what the decoder puts out; its likeliest values if categorical."""
-        outputs = in_float32(outputs)
-        if self.likelihood == "categorical":
-            return ops.argmax(outputs, axis=-1)
-        functions: dict[str, Callable[[Any], Any]] = {
-            "bernoulli": ops.sigmoid,
-            "multinomial": ops.softmax,
-            "poisson": ops.exp,
-        }
-        return functions.get(self.likelihood, lambda means: means)(outputs)
+        if len(x) == 0:
+            return
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        self.scaling.adapt(x)
+        if self.prior == "vamp":
+            self.latent_prior.adapt(x, self._seen_by_encoder)
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave pictures: reconstructions, samples, a walk through the latent space, and where its classes lie.

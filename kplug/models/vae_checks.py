@@ -75,6 +75,32 @@ def check_settings(vae: Any) -> None:
     )
 
 
+def check_shape(x: Any, shape: tuple[int, ...]) -> None:
+    """Refuse samples of another shape than the model was built for; only NumPy arrays are looked at."""
+    if isinstance(x, np.ndarray) and x.shape[1:] != tuple(shape):
+        expected = ", ".join(map(str, ("n", *shape)))
+        raise ValueError(
+            f"The model was built for samples of shape {tuple(shape)}: it takes arrays of shape ({expected}). "
+            f"Received: an array of shape {x.shape}"
+        )
+
+
+def check_samples(x: Any, shape: tuple[int, ...] | None) -> None:
+    """Refuse data without a sample, or of another shape than the model was built for; only NumPy arrays are looked at.
+
+    Args:
+        x: The data.
+        shape: Shape of one sample, or `None` if the model has not been built.
+
+    Raises:
+        ValueError: Naming the shape of the data.
+    """
+    if isinstance(x, np.ndarray) and x.size == 0:
+        raise ValueError(f"There are no data: at least one sample is needed. Received: an array of shape {x.shape}")
+    if shape is not None:
+        check_shape(x, shape)
+
+
 def check_values(x: Any, likelihood: str, categories: int | None) -> None:
     """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
 
@@ -96,13 +122,25 @@ def check_values(x: Any, likelihood: str, categories: int | None) -> None:
             f"With `likelihood='bernoulli'` data must lie between 0 and 1. {found}. "
             "Rescale them (bytes: divide by 255), or use likelihood='gaussian'."
         )
-    if likelihood in {"poisson", "multinomial"} and low < 0:
-        raise ValueError(f"With `likelihood={likelihood!r}` data must be counts, at least 0. {found}.")
-    if likelihood == "categorical" and (low < 0 or high >= (categories or 0) or np.any(x != np.floor(x))):
+    if likelihood in {"poisson", "multinomial"}:
+        if low < 0:
+            raise ValueError(f"With `likelihood={likelihood!r}` data must be counts, at least 0. {found}.")
+        if _has_fractions(x):
+            place = tuple(map(int, np.argwhere(x != np.floor(x))[0]))
+            raise ValueError(
+                f"With `likelihood={likelihood!r}` data must be counts: whole numbers. Received {x[place]:g} in sample "
+                f"{place[0]} at {place[1:]}. Shares and weights (tf-idf) are no counts: give the counts that they were "
+                "made of, or use likelihood='gaussian'."
+            )
+    if likelihood == "categorical" and (low < 0 or high >= (categories or 0) or _has_fractions(x)):
         raise ValueError(
             f"With `likelihood='categorical'` and categories={categories} data must be whole numbers from 0 to "
             f"{(categories or 0) - 1}. {found}."
         )
+
+
+def _has_fractions(x: np.ndarray) -> bool:
+    return x.dtype.kind == "f" and bool(np.any(x != np.floor(x)))
 
 
 def check_labels(y: Any, num_classes: int) -> None:
