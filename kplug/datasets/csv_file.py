@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from array import array
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 
 from kplug.catalog.facts import component
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.limits import Fraction, Seed, check_choice, check_fractions, check_seed
+from kplug.datasets.limits import LARGEST, Fraction, Seed, check_choice, check_fractions, check_seed
 from kplug.datasets.paths import existing_file
 from kplug.datasets.table_columns import TARGET_KINDS, Column, TargetKind, choose_columns, table_of_columns, text_column
 from kplug.errors import DataError
@@ -33,7 +32,7 @@ DecimalSign = Literal[".", ","]
 
 
 @component(
-    tasks=["tabular-classification", "tabular-regression"],
+    tasks=["tabular-classification", "tabular-regression", "density-estimation"],
     provides=["input_shape", "num_features", "feature_names", "num_classes", "class_names"],
     references=["Shafranovich (2005), RFC 4180, https://www.rfc-editor.org/rfc/rfc4180"],
 )
@@ -255,7 +254,7 @@ def _numbers(cells: _Cells, name: str, texts: Sequence[str], decimal: DecimalSig
 
 
 def _number(text: str, decimal: DecimalSign) -> float | None:
-    """Return a finite number, or `None`. Python's own digit groups, `1_000`, are none in a table."""
+    """Return a number that single precision can hold, or `None`. Digit groups as Python has them, `1_000`, are none."""
     if decimal == ",":
         if "." in text:
             return None
@@ -264,7 +263,7 @@ def _number(text: str, decimal: DecimalSign) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and "_" not in text else None
+    return number if abs(number) <= LARGEST and "_" not in text else None
 
 
 def _read_ones(numbers: Sequence[float | None]) -> int:

@@ -16,7 +16,7 @@ _LEAST_POSITIVES = 3
 
 
 @component(
-    tasks=["tabular-classification"],
+    tasks=["tabular-classification", "density-estimation"],
     provides=["input_shape", "num_features", "feature_names", "num_classes", "class_names"],
     references=["Fawcett (2006), An introduction to ROC analysis, doi:10.1016/j.patrec.2005.10.010"],
 )

@@ -81,3 +81,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+LARGEST = 1e37
+"""The largest size of a number in data: ten times larger and single precision, in which models compute, has none."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from kplug.catalog.facts import component
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.limits import Fraction, Seed, check_choice, check_fractions, check_seed
+from kplug.datasets.limits import LARGEST, Fraction, Seed, check_choice, check_fractions, check_seed
 from kplug.datasets.paths import existing_file
 from kplug.datasets.splits import split_three_ways, split_two_ways
 from kplug.datasets.table_columns import TARGET_KINDS, TargetKind
@@ -26,7 +26,13 @@ _SUFFIXES = {
 
 
 @component(
-    tasks=["image-classification", "image-generation", "tabular-classification", "tabular-regression"],
+    tasks=[
+        "image-classification",
+        "image-generation",
+        "tabular-classification",
+        "tabular-regression",
+        "density-estimation",
+    ],
     provides=["input_shape", "num_features", "feature_names", "num_classes", "class_names"],
     references=["NumPy, numpy.savez, https://numpy.org/doc/stable/reference/generated/numpy.savez.html"],
 )
@@ -174,10 +180,10 @@ def _features(part: _Part, file: Path) -> np.ndarray:
         )
     if 0 in x.shape:
         raise DataError(f"{place}, has the shape {x.shape}: no values. Save at least one sample.")
-    bad = ~np.isfinite(x)
+    bad = ~(np.abs(x) <= LARGEST) if x.dtype.kind == "f" else np.zeros(1, bool)
     if bad.any():
         raise DataError(
-            f"{place}, has {'NaN' if np.isnan(x).any() else 'infinity'}, first in sample "
+            f"{place}, has {'NaN' if np.isnan(x).any() else f'infinity or numbers above {LARGEST:g}'}, first in sample "
             f"{int(np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))[0])}. Remove or fill such values."
         )
     if x.ndim == 2:
@@ -252,9 +258,12 @@ def _numbers(place: str, y: np.ndarray) -> np.ndarray:
         raise DataError(f"{place}, has the type {y.dtype}; to predict numbers, numbers are needed. Convert it.")
     if y.ndim > 2:
         raise DataError(f"{place}, has the shape {y.shape}; (samples,) or (samples, outputs) is needed. Reshape it.")
-    if not np.isfinite(y).all():
-        first = int(np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))[0])
-        raise DataError(f"{place}, has NaN or infinity, first in sample {first}. Remove or fill such values.")
+    usable = (np.abs(y) <= LARGEST).reshape(len(y), -1).all(axis=1)
+    if not usable.all():
+        first = int(np.argmin(usable))
+        raise DataError(
+            f"{place}, has NaN, infinity or numbers above {LARGEST:g}, first in sample {first}. Remove them."
+        )
     return y.reshape(len(y), -1).astype("float32")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kplug.catalog.facts import component
 from kplug.datasets.dataset import Dataset
-from kplug.datasets.limits import Fraction, Seed, check_choice, check_fractions, check_seed
+from kplug.datasets.limits import LARGEST, Fraction, Seed, check_choice, check_fractions, check_seed
 from kplug.datasets.paths import existing_file
 from kplug.datasets.table_columns import TARGET_KINDS, Column, TargetKind, choose_columns, table_of_columns, text_column
 from kplug.errors import DataError
@@ -20,7 +20,7 @@ _PANDAS_INDEX = "__index_level_"
 
 
 @component(
-    tasks=["tabular-classification", "tabular-regression"],
+    tasks=["tabular-classification", "tabular-regression", "density-estimation"],
     provides=["input_shape", "num_features", "feature_names", "num_classes", "class_names"],
     references=["Apache Parquet, https://parquet.apache.org/docs/"],
 )
@@ -127,8 +127,8 @@ def _column(arrow: Any, stored: Any, name: str, categorical: bool, file: Path) -
         )
     cells = values.to_pylist()
     for row, cell in enumerate(cells, start=1):
-        if cell is None or (numeric and not np.isfinite(float(cell))):
-            told = "is empty" if cell is None else f"is {cell}, no finite number"
+        if cell is None or (numeric and not abs(float(cell)) <= LARGEST):
+            told = "is empty" if cell is None else f"is {cell}, no finite number of single precision"
             raise DataError(
                 f"{file}, row {row}, column {name!r}: the cell {told}. "
                 "Fill it in, remove the row, or leave the column out with `ignore`."

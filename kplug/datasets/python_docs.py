@@ -22,7 +22,7 @@ _EMPTY_LINES = re.compile(r"\n\s*\n")
 
 
 @component(
-    tasks=["topic-modeling"],
+    tasks=["topic-modeling", "density-estimation"],
     provides=["input_shape", "vocabulary", "vocabulary_size", "num_classes", "class_names"],
     references=["Python Software Foundation, The Python Language Reference, https://docs.python.org/3/reference/"],
 )

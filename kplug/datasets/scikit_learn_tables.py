@@ -19,7 +19,7 @@ _WOLBERG = "Wolberg et al. (1995), Breast Cancer Wisconsin (Diagnostic), UCI rep
 _EFRON = "Efron et al. (2004), Least Angle Regression, doi:10.1214/009053604000000067"
 
 
-@component(tasks=["tabular-classification"], provides=_CLASSES, references=[_FISHER])
+@component(tasks=["tabular-classification", "density-estimation"], provides=_CLASSES, references=[_FISHER])
 def iris(
     standardize: bool = True, validation_fraction: Fraction = 0.1, test_fraction: Fraction = 0.2, seed: Seed = 0
 ) -> Dataset:
@@ -55,7 +55,7 @@ def iris(
     return _classes(load_iris, standardize, validation_fraction, test_fraction, seed)
 
 
-@component(tasks=["tabular-classification"], provides=_CLASSES, references=[_AEBERHARD])
+@component(tasks=["tabular-classification", "density-estimation"], provides=_CLASSES, references=[_AEBERHARD])
 def wine(
     standardize: bool = True, validation_fraction: Fraction = 0.1, test_fraction: Fraction = 0.2, seed: Seed = 0
 ) -> Dataset:
@@ -91,7 +91,7 @@ def wine(
     return _classes(load_wine, standardize, validation_fraction, test_fraction, seed)
 
 
-@component(tasks=["tabular-classification"], provides=_CLASSES, references=[_WOLBERG])
+@component(tasks=["tabular-classification", "density-estimation"], provides=_CLASSES, references=[_WOLBERG])
 def breast_cancer(
     standardize: bool = True, validation_fraction: Fraction = 0.1, test_fraction: Fraction = 0.2, seed: Seed = 0
 ) -> Dataset:
@@ -127,7 +127,7 @@ def breast_cancer(
     return _classes(load_breast_cancer, standardize, validation_fraction, test_fraction, seed)
 
 
-@component(tasks=["tabular-regression"], provides=_NUMBERS, references=[_EFRON])
+@component(tasks=["tabular-regression", "density-estimation"], provides=_NUMBERS, references=[_EFRON])
 def diabetes(
     standardize: bool = True, validation_fraction: Fraction = 0.1, test_fraction: Fraction = 0.2, seed: Seed = 0
 ) -> Dataset:

@@ -18,7 +18,7 @@ Concentration = Annotated[float, Field(ge=_LEAST_CONCENTRATION)]
 
 
 @component(
-    tasks=["topic-modeling"],
+    tasks=["topic-modeling", "density-estimation"],
     provides=["input_shape", "vocabulary", "vocabulary_size", "num_classes", "class_names"],
     references=[_LDA],
 )

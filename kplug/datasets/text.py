@@ -21,7 +21,7 @@ _SUFFIXES = frozenset({".txt"})
 
 
 @component(
-    tasks=["topic-modeling"],
+    tasks=["topic-modeling", "density-estimation"],
     provides=["input_shape", "vocabulary", "vocabulary_size"],
     references=["Blei et al. (2003), Latent Dirichlet Allocation, https://jmlr.org/papers/v3/blei03a.html"],
 )

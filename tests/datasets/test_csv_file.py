@@ -264,6 +264,7 @@ NUMBERS = "".join(f"{i},{i}.5\n" for i in range(30))
         ("a,b\n1,2\n\n1\n", r"line 4, has 1 cells"),
         (f"a,b\n{NUMBERS}x,1\n", r"line 32, column 'a': 'x' is no finite number; 30 of the column's 31.*`categorical`"),
         (f"a,b\n{NUMBERS}inf,1\n", r"line 32, column 'a': 'inf' is no finite number"),
+        (f"a,b\n{NUMBERS}1e300,1\n", r"line 32, column 'a': '1e300' is no finite number"),
         (f"a,b\n{NUMBERS}1_000,1\n", r"line 32, column 'a': '1_000' is no finite number"),
         (f"a,b\n{NUMBERS},1\n", r"line 32, column 'a': the cell is empty\. Fill it in.*`ignore`"),
         (f"a,b\n{NUMBERS}1,NaN\n", r"line 32, column 'b': the cell is 'NaN'.*missing value.*`categorical`"),
