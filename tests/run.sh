@@ -32,12 +32,12 @@ lint-imports --no-cache
 # The parts once more on the other backends: JAX, which compiles on one core for most of its time, beside the others.
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
 # Nearly all of that is compiling what runs once: without most optimizations it takes a third less.
-KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 python -m pytest --durations=15 "${numeric[@]}" >.jax-tests.log 2>&1 &
+KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 python -m pytest -m "not neutral" "${numeric[@]}" >.jax-tests.log 2>&1 &
 jax=$!
 failed=0
 KERAS_BACKEND=tensorflow python -m pytest "$@" || failed=$?
 if python -c 'import torch' 2>/dev/null; then
-    KERAS_BACKEND=torch python -m pytest "${numeric[@]}" || failed=$?
+    KERAS_BACKEND=torch python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
 else
     echo "PyTorch is not installed: its tests were not run."
 fi

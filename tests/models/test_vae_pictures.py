@@ -8,6 +8,8 @@ from matplotlib.image import imread
 
 import kplug
 
+pytestmark = pytest.mark.neutral
+
 PICTURES = ["latent_space.png", "reconstructions.png", "samples.png", "traversal.png"]
 
 

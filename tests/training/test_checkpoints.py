@@ -10,6 +10,8 @@ import pytest
 from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.training_state import StateWriter, read_back
 
+pytestmark = pytest.mark.neutral
+
 
 def checkpoint(step, value=0.0):
     return Checkpoint(step, {"value": value}, {"weights": np.full((3, 2), value, "float32")})

@@ -97,6 +97,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(whole, tmp_path, 
     assert "best.keras" in [path.name for path in run.artifacts()]
 
 
+@pytest.mark.neutral
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
     run = start(tmp_path, checkpoint_seconds=None)
     wait(run, lambda run: len(run.metrics()) > 1)
@@ -107,6 +108,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
     assert records(run) == records(whole)
 
 
+@pytest.mark.neutral
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path):
     run = start(tmp_path)
     wait(run, in_the_middle)
@@ -127,6 +129,7 @@ def test_a_completed_run_is_not_resumed(whole):
         resume(whole)
 
 
+@pytest.mark.neutral
 def test_a_run_with_a_worker_is_not_resumed(tmp_path):
     run = start(tmp_path, epochs=100_000, callbacks=[], best=None)
     wait(run, lambda run: run.state == "running")
@@ -139,6 +142,7 @@ def test_a_run_with_a_worker_is_not_resumed(tmp_path):
     wait(run)
 
 
+@pytest.mark.neutral
 def test_other_data_are_refused_and_nothing_is_lost(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((200, 4)))
     values = {"dataset": {"name": "npz", "parameters": {"path": str(tmp_path / "data.npz"), "standardize": False}}}
@@ -157,6 +161,7 @@ def test_other_data_are_refused_and_nothing_is_lost(tmp_path):
     assert (run.directory.artifacts / "model.keras").exists()
 
 
+@pytest.mark.neutral
 def test_what_happened_and_where_is_recorded(whole):
     (started,) = events(whole, "started")
     assert started["versions"]["keras"] == keras.__version__

@@ -176,6 +176,7 @@ def test_the_same_spec_gives_the_same_weights(trained, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.neutral
 def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
     run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 80, "batch_size": 32}))
     assert run.state == "completed", run.log()
@@ -185,6 +186,7 @@ def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
     assert model.predict(np.zeros((1, 3)), verbose=0).shape == (1, 2)
 
 
+@pytest.mark.neutral
 @pytest.mark.parametrize(
     ("setting", "error"),
     [
@@ -199,6 +201,7 @@ def test_a_run_that_cannot_start_fails_with_the_reason(parts, tmp_path, setting,
     assert error in run.log()
 
 
+@pytest.mark.neutral
 def test_data_that_do_not_suit_the_model_fail_with_the_models_reason(parts, tmp_path):
     # The plugin's data are not between 0 and 1, and state a task that the VAE does not have: taken from Python.
     spec = complete({"model": "vae", "dataset": "digits", "backend": keras.backend.backend()})
@@ -219,6 +222,7 @@ def test_labels_that_do_not_fit_the_model_are_refused_at_the_first_batch(parts, 
     assert run.metrics() == []
 
 
+@pytest.mark.neutral
 def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_path):
     run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs"}, "model.stumble=true"))
     assert run.state == "failed"
@@ -228,6 +232,7 @@ def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_
     assert "Classifier.call()" in run.log()
 
 
+@pytest.mark.neutral
 def test_a_test_split_that_cannot_be_evaluated_costs_no_result(parts, tmp_path):
     run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "dataset.odd_test=true"))
     assert run.state == "completed"
@@ -246,6 +251,7 @@ def test_metrics_may_be_functions_and_vectors(parts, tmp_path):
     assert run.status["test_metrics"]["mean_share"] == pytest.approx(0.5, abs=1e-5)
 
 
+@pytest.mark.neutral
 def test_an_error_in_drawing_costs_no_result(parts, tmp_path):
     run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "model.explode=true"))
     assert run.state == "completed"
@@ -270,6 +276,7 @@ def test_a_run_stops_when_asked_and_keeps_what_it_has_learned(tmp_path, how):
     assert steps == sorted(steps)
 
 
+@pytest.mark.neutral
 def test_a_killed_run_is_lost_and_its_records_are_whole(tmp_path):
     run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
     wait(run, lambda run: len(run.metrics()) > 2)
@@ -281,6 +288,7 @@ def test_a_killed_run_is_lost_and_its_records_are_whole(tmp_path):
     assert reader.malformed == 0
 
 
+@pytest.mark.neutral
 def test_the_worker_is_in_a_session_of_its_own(tmp_path):
     run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
     wait(run, lambda run: "pid" in run.status)
