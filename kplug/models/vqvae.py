@@ -17,7 +17,15 @@ from kplug.catalog.facts import component
 from kplug.layers.vector_quantizer import VectorQuantizer
 from kplug.losses.likelihoods import log_likelihood
 from kplug.models.own_loss import BatchMean, OwnLoss
-from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes, check_number, check_values
+from kplug.models.vae_checks import (
+    check,
+    check_choice,
+    check_count,
+    check_layer_sizes,
+    check_number,
+    check_samples,
+    check_values,
+)
 from kplug.models.vqvae_codes import DiscreteLatents, batches_of
 from kplug.models.vqvae_networks import convolutional_networks, dense_networks
 
@@ -191,6 +199,7 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
             networks = dense_networks(shape, self.embedding_dim, self.units, self.code_length, self.dtype_policy)
         self.encoder, self.decoder = networks
         self.quantizer.build(self.encoder.output_shape)
+        self._shape = shape
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -207,7 +216,8 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, reconstruction_loss.dtype), (-1,))
         self.reconstruction_tracker.update_state(reconstruction_loss, sample_weight=sample_weight)
-        self.commitment_tracker.update_state(commitment_loss)
+        # It is a mean over the batch already, and counts as often as Keras counts the loss.
+        self.commitment_tracker.update_state(commitment_loss, sample_weight=ops.shape(y_pred)[0])
         if self.perplexity_tracker is not None:
             self.perplexity_tracker.update_state(self.quantizer.last_perplexity)
         return self._mean.of(reconstruction_loss, sample_weight) + self._mean.of(commitment_loss[None])
@@ -223,7 +233,8 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
             x: NumPy array of shape `(n, ...)`.
 
         Raises:
-            ValueError: If the likelihood cannot have the data.
+            ValueError: If there are no samples, they are of another shape than the model was built for, or the
+                likelihood cannot have them.
         """
         self.check_data(x)
         if not self.built:
@@ -247,10 +258,10 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
         """Train the autoencoder as `keras.Model.fit` does; targets are ignored, and a learned prior is forgotten.
 
         Raises:
-            ValueError: If `x` is an array with values that the likelihood cannot have.
+            ValueError: If `x` is an array without samples, or with values that the likelihood cannot have.
         """
         self.check_data(x)
-        if isinstance(x, np.ndarray) and len(x) and not self._is_trained():
+        if isinstance(x, np.ndarray) and not self._is_trained():
             self.adapt(x)
         self._learned.prior = None
         return super().fit(**self._named(keras.Model.fit, x, y, args, kwargs))
@@ -261,14 +272,17 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does; targets are ignored."""
+        self.check_data(x)
         return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
 
     def check_data(self, x: Any) -> None:
-        """Refuse data that the likelihood cannot have; only NumPy arrays are looked at.
+        """Refuse data that cannot be trained on; only NumPy arrays are looked at.
 
         Raises:
-            ValueError: If the array holds NaN or infinity, or values outside 0 to 1 with the Bernoulli likelihood.
+            ValueError: If the array is empty, of another shape than the model was built for, holds NaN or infinity, or
+                values outside 0 to 1 with the Bernoulli likelihood.
         """
+        check_samples(x, self._shape if self.built else None)
         check_values(x, self.likelihood, categories=None)
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 from keras import ops
 
 from kplug.losses.likelihoods import Likelihood
-from kplug.models.vae_checks import check, check_count
+from kplug.models.vae_checks import check, check_count, check_shape, check_values
 from kplug.models.vqvae_prior import CodePrior
 
 
 class DiscreteLatents:
     """Encoding to codes, decoding, learning how codes are distributed, and drawing new ones, on NumPy arrays.
 
-    What a member has: `built`, `build`, `encoder`, `decoder`, `quantizer`, its settings, `check_data`,
+    What a member has: `built`, `build`, `encoder`, `decoder`, `quantizer`, its settings, `_shape` of a sample,
     `_log_likelihood` of a batch given the decoder's outputs, and `_learned.prior`.
     """
 
@@ -34,7 +34,7 @@ class DiscreteLatents:
     prior_dropout: float
     seed: int | None
     jit_compile: Any
-    check_data: Any
+    _shape: tuple[int, ...]
     _log_likelihood: Any
     _learned: SimpleNamespace
 
@@ -52,6 +52,8 @@ class DiscreteLatents:
     def encode(self, x: Any, batch_size: int = 256) -> np.ndarray:
         """Return each sample's codes.
 
+        A model that has not seen data yet is built for the shape of these; its weights are then the initial ones.
+
         Args:
             x: Data of shape `(n, ...)`.
             batch_size: How many samples to work on at a time.
@@ -61,12 +63,14 @@ class DiscreteLatents:
             `(n, code_length)` where samples are no images.
 
         Raises:
-            ValueError: If the likelihood cannot have the data.
+            ValueError: If samples are of another shape than the model was built for, or the likelihood cannot have
+                them.
         """
         x = np.asarray(x)
-        self.check_data(x)
+        check_values(x, self.likelihood, categories=None)
         if not self.built:
             self.build((None, *x.shape[1:]))
+        check_shape(x, self._shape)
         batches = [self.quantizer.encode(self.encoder(batch, training=False)) for batch in batches_of(x, batch_size)]
         none = np.zeros((0, *self.code_shape), "int32")
         return np.concatenate([none, *map(ops.convert_to_numpy, batches)])

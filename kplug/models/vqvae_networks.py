@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 _HE = {"kernel_initializer": "he_normal"}
@@ -118,6 +119,9 @@ def causal_transformer(
     """
     heads = 4
     seeds = keras.random.SeedGenerator(seed) if seed is not None else None
+    # One for each layer that drops: with one for all, every layer would drop the same units.
+    drawn = np.random.SeedSequence(seed).generate_state(2 * blocks) // 2  # some backends' seeds are int32
+    drops = iter([None] * (2 * blocks) if seed is None else drawn.tolist())
     options = {"dtype": "float32"}
 
     def glorot() -> Any:
@@ -135,13 +139,13 @@ def causal_transformer(
     for _ in range(blocks):
         normed = layers.LayerNormalization(**options)(hidden)
         attention = layers.MultiHeadAttention(
-            heads, max(1, units // heads), dropout=dropout, kernel_initializer=glorot(), seed=seed, **options
+            heads, max(1, units // heads), dropout=dropout, kernel_initializer=glorot(), seed=next(drops), **options
         )
         hidden = layers.Add(**options)([hidden, attention(normed, normed, use_causal_mask=True)])
         branch = layers.LayerNormalization(**options)(hidden)
         branch = layers.Dense(4 * units, "gelu", kernel_initializer=glorot(), **options)(branch)
         branch = layers.Dense(units, kernel_initializer=glorot(), **options)(branch)
-        hidden = layers.Add(**options)([hidden, layers.Dropout(dropout, seed=seed, **options)(branch)])
+        hidden = layers.Add(**options)([hidden, layers.Dropout(dropout, seed=next(drops), **options)(branch)])
     hidden = layers.LayerNormalization(**options)(hidden)
     logits = layers.Dense(num_embeddings, kernel_initializer=glorot(), **options)(hidden)
     return keras.Model(inputs, logits, name="code_prior")
