@@ -15,6 +15,7 @@ from pydantic import Field
 from kplug.catalog.facts import component
 from kplug.layers.logistic_normal import dirichlet_laplace
 from kplug.layers.sampling import Sampling
+from kplug.layers.seeded import derived_seeds
 from kplug.models.batch_normalization import LenientBatchNormalization
 from kplug.models.documents import (
     DocumentBatches,
@@ -82,8 +83,8 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         concentration: Concentration of the Dirichlet prior on mixtures; below 1 documents have few topics.
         embedding_dim: Length of the vectors of the embedded decoder, at least `num_topics`.
         initialization: `"kmeans"`, or `"random"` for the papers' own.
-        seed: Whole number that makes the draws and the clustering repeat, or `None`. (The other initial weights and
-            the order of the documents follow `keras.utils.set_random_seed`.)
+        seed: Whole number that makes the initial weights, the draws and the clustering repeat, or `None`. (The order of
+            the documents in `fit` follows `keras.utils.set_random_seed`.)
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
 
     Call arguments:
@@ -160,15 +161,22 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
         self.initialization = initialization
         self.seed = None if seed is None else int(seed)
         policy = self.dtype_policy
-        self.hidden = [keras.layers.Dense(count, "softplus", dtype=policy) for count in self.units]
-        self.dropping = keras.layers.Dropout(dropout, seed=self.seed, dtype=policy)
-        self.heads = [keras.layers.Dense(num_topics, dtype=policy, name=name) for name in ("mean", "log_var")]
+        seeds = iter(derived_seeds(self.seed, len(self.units) + 6))
+
+        def dense(units: int, activation: str | None = None, **options: Any) -> keras.layers.Dense:
+            initializer = keras.initializers.GlorotUniform(seed=next(seeds))
+            return keras.layers.Dense(units, activation, kernel_initializer=initializer, dtype=policy, **options)
+
+        self.hidden = [dense(count, "softplus") for count in self.units]
+        self.dropping = keras.layers.Dropout(dropout, seed=next(seeds), dtype=policy)
+        self.heads = [dense(self.num_topics, name=name) for name in ("mean", "log_var")]
         # Without a scale of its own: what keeps posteriors from falling onto the prior.
         self.normalizations = [
             _normalization(center=True, dtype=policy, name=f"{name}_norm") for name in ("mean", "log_var")
         ]
         self.word_normalization = _normalization(center=False, dtype="float32", name="word_norm")
-        self.sampling = Sampling(seed=self.seed, dtype="float32")
+        self.sampling = Sampling(seed=next(seeds), dtype="float32")
+        self._decoder_seeds = [next(seeds), next(seeds)]
         self.prior_mean, self.prior_log_var = (
             np.asarray(part, dtype="float32") for part in dirichlet_laplace(concentration, num_topics)
         )
@@ -191,7 +199,6 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
             width = count
         for part in (*self.heads, *self.normalizations):
             part.build((None, width if part in self.heads else self.num_topics))
-        initializer = keras.initializers.GlorotUniform(seed=self.seed)
         if self.decoder == "embedded":
             shapes = {
                 "topic_embeddings": (self.num_topics, self.embedding_dim),
@@ -199,7 +206,8 @@ class NeuralTopicModel(TopicUse, OwnLoss, keras.Model):
             }
         else:
             shapes = {"topic_scores": (self.num_topics, size)}
-        for name, shape in shapes.items():
+        for (name, shape), seed in zip(shapes.items(), self._decoder_seeds, strict=False):
+            initializer = keras.initializers.GlorotUniform(seed=seed)
             setattr(self, name, self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name))
         if self.decoder == "product":
             self.word_normalization.build((None, size))
