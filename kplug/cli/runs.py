@@ -124,6 +124,46 @@ def resume_command(
     raise typer.Exit(follow(found))
 
 
+@app.command("kill", cls=QuickCommand)
+def kill_command(run: Key, runs_dir: RunsDir = None) -> None:
+    """End a run's worker at once; what it has done since its last checkpoint is lost."""
+    found = _open(run, runs_dir)
+    found.kill()
+    print(f"{found.id} was killed. To go on from its last checkpoint: kplug runs resume {found.id}")
+
+
+@app.command("clone", cls=QuickCommand)
+def clone_command(
+    run: Key,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.PARAMETER=VALUE", help="A hyper-parameter that is to be another."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Another number of epochs.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the new run.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Start a new run from an old one's spec, with changes."""
+    from kplug.places import runs_root
+    from kplug.runs.completion import complete
+    from kplug.runs.launch import launch
+
+    found = _open(run, runs_dir)
+    changed = {"epochs": epochs, "seed": seed}
+    values = {**found.spec.model_dump(), **{field: value for field, value in changed.items() if value is not None}}
+    new = launch(
+        complete({**values, "name": name}, settings or (), source=f"the spec of {found.id}"), runs_root(_root(runs_dir))
+    )
+    if detach:
+        print(new.id)
+        return
+    from kplug.cli.follow import follow
+
+    raise typer.Exit(follow(new))
+
+
 def _open(key: str, runs_dir: str | None) -> Run:
     from kplug.runs import open_run
 

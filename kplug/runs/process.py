@@ -90,3 +90,21 @@ def request_stop(directory: RunDirectory, identified: Mapping[str, Any]) -> None
         raise RunStorageError(f"{directory.control} cannot be written: {error.strerror or error}.") from error
     if is_alive(identified) and hasattr(os, "killpg"):
         os.kill(int(identified["pid"]), signal.SIGTERM)
+
+
+def kill(identified: Mapping[str, Any]) -> bool:
+    """End a worker at once, with the processes that it started, and say whether there was one to end.
+
+    Only the very process is meant: one that has got its pid since is left alone.
+    """
+    if not is_alive(identified):
+        return False
+    pid = int(identified["pid"])
+    try:
+        if hasattr(os, "killpg") and os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except ProcessLookupError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kplug.errors import RunNotFoundError, RunStorageError, SpecError
+from kplug.errors import RunNotFoundError, RunStateError, RunStorageError, SpecError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
-from kplug.runs.process import is_alive, request_stop
+from kplug.runs.process import is_alive, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader
 from kplug.runs.spec import RunSpec, read_spec_values, spec_from
 
@@ -106,6 +107,18 @@ class Run:
     def stop(self) -> None:
         """Ask the worker to stop at the next batch; what it has learned is kept."""
         request_stop(self.directory, self.status)
+
+    def kill(self) -> None:
+        """End the worker at once; what it has done since its last checkpoint is lost.
+
+        Raises:
+            RunStateError: If it has none on this machine.
+        """
+        status = self.status
+        if not kill(status):
+            host = status.get("host")
+            where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
+            raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
 
 
 def list_runs(root: Path | None = None) -> list[Run]:

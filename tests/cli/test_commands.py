@@ -181,6 +181,30 @@ def test_a_detached_run_is_stopped_from_another_command(run_kplug, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_run_is_resumed_and_a_changed_copy_of_it_started(run_kplug, tmp_path):
+    root = ["--runs-dir", str(tmp_path)]
+    begun = ("train", "vae", "--data", "digits", "--epochs", "400", "--name", "first", "--detach", *root)
+    run_id = run_kplug(*begun).stdout.strip()
+    refused = run_kplug("runs", "resume", run_id, *root)
+    assert refused.returncode == 2
+    assert "Stop it first" in refused.stderr
+    assert "was killed" in run_kplug("runs", "kill", "first", *root).stdout
+    gone = run_kplug("runs", "kill", run_id, *root)
+    assert gone.returncode == 2
+    assert "no process to kill" in gone.stderr
+    assert run_kplug("runs", "resume", run_id, "--detach", *root).stdout.strip() == run_id
+    run_kplug("runs", "stop", run_id, *root)
+    run_kplug("runs", "log", "--follow", run_id, *root)
+    assert json.loads(run_kplug("runs", "show", run_id, "--json", *root).stdout)["state"] == "stopped"
+    changes = ("--set", "model.latent_dim=3", "--epochs", "1", "--seed", "5", "--name", "second")
+    copied = run_kplug("runs", "clone", "first", *changes, *root)
+    assert copied.returncode == 0, copied.stderr
+    shown = json.loads(run_kplug("runs", "show", "second", "--json", *root).stdout)
+    assert (shown["state"], shown["spec"]["epochs"], shown["spec"]["seed"]) == ("completed", 1, 5)
+    assert shown["spec"]["model"]["parameters"] == {"latent_dim": 3}
+
+
+@pytest.mark.slow
 def test_a_failed_run_shows_its_error_and_exit_code(run_kplug, install_plugin, tmp_path):
     install_plugin(
         "bad", {"kplug.datasets": {"rotten": "bad_data:rotten"}}, {"bad_data.py": "def rotten():\n    return 1 / 0\n"}
