@@ -51,3 +51,7 @@ class CheckpointError(KplugError, ValueError):
 
 class RunStateError(KplugError, ValueError):
     """A run is not in a state in which that can be done to it."""
+
+
+class QueryError(KplugError, ValueError):
+    """A question about runs cannot be read, or is about a field that no run has."""

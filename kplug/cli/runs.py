@@ -10,7 +10,6 @@ import typer
 
 from kplug.cli.output import print_fields, print_json, print_table, safe_text
 from kplug.cli.quick import QuickCommand, QuickGroup
-from kplug.errors import SpecError
 
 if TYPE_CHECKING:
     from kplug.runs import Run
@@ -25,34 +24,76 @@ _POLL_SECONDS = 0.2
 
 
 @app.command("list", cls=QuickCommand)
-def list_command(runs_dir: RunsDir = None, json: Json = False) -> None:
+def list_command(
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="QUESTION", help="Only runs such as 'val_loss<0.3 and model=vae'."),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="FIELD", help="Sort by a field; -FIELD for the largest first.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="FIELD,…", help="What to show, as in id,val_loss,model.latent_dim."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Show this many runs at most.")] = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+) -> None:
     """List the runs, newest first."""
-    from kplug.runs import list_runs
+    from kplug.runs.index import summaries
+    from kplug.runs.query import matching, ordered
 
-    found = list_runs(_root(runs_dir))
+    every = summaries(_root(runs_dir))
+    found = every if where is None else matching(every, where)
+    if sort is not None:
+        found = ordered(found, sort)
+    found = found[:limit]
     if json:
-        print_json([_summary(run) for run in found])
-        return
-    if not found:
+        print_json(found)
+    elif not every:
         print("No runs yet. Start one: kplug train vae --data digits")
+    elif not found:
+        print(f"None of the {len(every)} runs fits.")
+    else:
+        _print_runs(found, columns)
+
+
+def _print_runs(found: list[Any], columns: str | None) -> None:
+    from kplug.runs.query import has_value, value_of
+
+    if columns is not None:
+        fields = [field.strip() for field in columns.split(",") if field.strip()]
+        rows = []
+        for one in found:
+            values = [value_of(one, field) for field in fields]
+            rows.append(tuple(_cell(value) if has_value(value) else "" for value in values))
+        print_table(tuple(field.upper() for field in fields), rows)
         return
     rows = []
-    for run in found:
-        one = _summary(run)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in _chosen(one["metrics"]))
+    for one in found:
+        shown = "  ".join(f"{name} {_cell(value)}" for name, value in _chosen(one["metrics"]))
         rows.append((one["id"], one["name"] or "", one["state"], one["model"] or "?", one["dataset"] or "?", shown))
     print_table(("ID", "NAME", "STATE", "MODEL", "DATA SET", "METRICS"), rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "nan"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @app.command("show", cls=QuickCommand)
 def show_command(run: Key, runs_dir: RunsDir = None, json: Json = False) -> None:
     """Show a run: what was asked, how far it is, its last metrics and its artifacts."""
+    from kplug.runs.summary import summary_of
+
     found = _open(run, runs_dir)
     status = found.status
     if json:
         print_json(
             {
-                **_summary(found),
+                **summary_of(found),
                 "path": str(found.directory.path),
                 "status": status,
                 "spec": found.spec.model_dump(),
@@ -174,28 +215,7 @@ def _root(runs_dir: str | None) -> Path | None:
     return None if runs_dir is None else Path(runs_dir)
 
 
-def _summary(run: Run) -> dict[str, Any]:
-    status = run.status
-    try:
-        spec: Any = run.spec
-    except SpecError:
-        spec = None
-    return {
-        "id": run.id,
-        "name": spec and spec.name,
-        "state": status["state"],
-        "model": spec and spec.model.name,
-        "dataset": spec and spec.dataset.name,
-        "epoch": status.get("epoch"),
-        "epochs": status.get("epochs"),
-        "created": status.get("created"),
-        "ended": status.get("ended"),
-        "error": status.get("error"),
-        "metrics": run.last_metrics(),
-    }
-
-
-def _chosen(metrics: dict[str, float]) -> list[tuple[str, float]]:
+def _chosen(metrics: dict[str, float | None]) -> list[tuple[str, float | None]]:
     """Return the one or two metrics that say most: the loss, and the validation loss."""
     names = [name for name in ("loss", "val_loss") if name in metrics] or list(metrics)[:2]
     return [(name, metrics[name]) for name in names]

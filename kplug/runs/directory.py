@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -9,10 +10,12 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kplug.errors import RunStorageError
-from kplug.runs.spec import RunSpec
+
+if TYPE_CHECKING:
+    from kplug.runs.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -88,28 +91,35 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
     Raises:
         RunStorageError: If the directory cannot be made; nothing is left behind.
     """
-    run_id = _new_id(spec)
-    aside = root / f".{run_id}.new"
-    final = root / run_id
     made = _missing_parents(root)
+    status = json.dumps({"state": "starting", "created": time.time(), **environment}, indent=2)
+    aside: Path | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
-        directory = RunDirectory(aside)
-        directory.artifacts.mkdir()
-        write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n")
-        write_atomically(
-            directory.status, json.dumps({"state": "starting", "created": time.time(), **environment}, indent=2)
-        )
-        aside.rename(final)
+        while True:
+            run_id = _new_id(spec)
+            aside = root / f".{run_id}.new"
+            aside.mkdir()
+            directory = RunDirectory(aside)
+            directory.artifacts.mkdir()
+            write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n")
+            write_atomically(directory.status, status)
+            try:
+                aside.rename(root / run_id)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    raise
+                shutil.rmtree(aside)  # another run of this second has drawn the same id
+            else:
+                return RunDirectory(root / run_id)
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
         _remove_empty(made)
         raise RunStorageError(
             f"The runs directory {root} cannot be written: {error.strerror or error}. "
             "Choose another with --runs-dir or KPLUG_HOME."
         ) from error
-    return RunDirectory(final)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kplug.errors import RunNotFoundError, RunStateError, RunStorageError, SpecError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
 from kplug.runs.process import is_alive, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader
-from kplug.runs.spec import RunSpec, read_spec_values, spec_from
+
+if TYPE_CHECKING:
+    from kplug.runs.spec import RunSpec
 
 ENDED = frozenset({"completed", "stopped", "failed", "lost"})
 """The states a run does not leave by itself."""
@@ -53,6 +55,9 @@ class Run:
         Raises:
             SpecError: If the file is damaged.
         """
+        # Only here: a list of runs that are in the index has no need of pydantic.
+        from kplug.runs.spec import read_spec_values, spec_from
+
         return spec_from(read_spec_values(self.directory.spec), str(self.directory.spec))
 
     @property
@@ -157,19 +162,29 @@ def open_run(key: str, root: Path | None = None) -> Run:
     return matches[0]
 
 
+def unreadable(root: Path, error: OSError) -> RunStorageError:
+    """Return what is raised where a directory of runs cannot be read."""
+    return RunStorageError(
+        f"The runs directory {root} cannot be read: {error.strerror or error}. "
+        "Choose another with --runs-dir or KPLUG_HOME."
+    )
+
+
+def is_run(directory: RunDirectory) -> bool:
+    """Say whether a directory is a run's: whether it has a spec."""
+    return os.path.exists(directory.spec)  # noqa: PTH110 - Path.exists raises where access is denied
+
+
 def _scan(root: Path) -> Iterator[Run]:
     try:
         names = sorted((path.name for path in root.iterdir() if not path.name.startswith(".")), reverse=True)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise RunStorageError(
-            f"The runs directory {root} cannot be read: {error.strerror or error}. "
-            "Choose another with --runs-dir or KPLUG_HOME."
-        ) from error
+        raise unreadable(root, error) from error
     for name in names:
         directory = RunDirectory(root / name)
-        if os.path.exists(directory.spec):  # noqa: PTH110 - Path.exists raises where access is denied
+        if is_run(directory):
             yield Run(directory)
 
 

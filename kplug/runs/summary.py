@@ -1,0 +1,97 @@
+"""What a list of runs shows of each, and what they can be asked about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from kplug.errors import SpecError
+
+if TYPE_CHECKING:
+    from kplug.runs.run import Run
+    from kplug.runs.spec import RunSpec
+
+_TAIL_BYTES = 65536
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """Return a run's id, name, state, components, parameters, progress and last metrics, as JSON can hold them."""
+    status = run.status
+    try:
+        spec: RunSpec | None = run.spec
+    except SpecError:
+        spec = None
+    return {
+        "id": run.id,
+        "name": spec and spec.name,
+        "state": status["state"],
+        "model": spec and spec.model.name,
+        "dataset": spec and spec.dataset.name,
+        "loss": spec and spec.loss and spec.loss.name,
+        "optimizer": spec and spec.optimizer and spec.optimizer.name,
+        "backend": spec and spec.backend,
+        "batch_size": spec and spec.batch_size,
+        "seed": spec and spec.seed,
+        "epoch": status.get("epoch"),
+        "epochs": status.get("epochs") or (spec and spec.epochs),
+        "step": status.get("step"),
+        "created": status.get("created"),
+        "started": status.get("started"),
+        "ended": status.get("ended"),
+        "error": status.get("error"),
+        "metrics": last_epoch_metrics(run.directory.metrics),
+        "test_metrics": status.get("test_metrics") or {},
+        "parameters": {} if spec is None else _parameters(spec),
+    }
+
+
+def _parameters(spec: RunSpec) -> dict[str, Any]:
+    """Return the hyper-parameters that were set, by `section.parameter`."""
+    sections = {
+        "model": spec.model,
+        "dataset": spec.dataset,
+        "loss": spec.loss,
+        "optimizer": spec.optimizer,
+        **{one.name.rpartition("/")[2]: one for one in (*spec.metrics, *spec.callbacks)},
+    }
+    return {
+        f"{section}.{name}": value
+        for section, component in sections.items()
+        if component is not None
+        for name, value in component.parameters.items()
+    }
+
+
+def last_epoch_metrics(path: Path) -> dict[str, float | None]:
+    """Return the metrics of the last whole epoch in a file of metric records; `None` for those that were not finite.
+
+    It is read from its end. Without a whole epoch, the result is empty.
+    """
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            for start in (max(0, end - _TAIL_BYTES), 0):
+                file.seek(start)
+                # Behind the last newline is nothing, or a torn line; the first line may have begun before `start`.
+                lines = file.read().split(b"\n")[1 if start else 0 : -1]
+                found = _last_epoch(lines)
+                if found is not None or start == 0:
+                    return found or {}
+    except OSError:
+        pass
+    return {}
+
+
+def _last_epoch(lines: list[bytes]) -> dict[str, float | None] | None:
+    for line in reversed(lines):
+        if b'"epoch_end":true' not in line:
+            continue
+        try:
+            metrics = orjson.loads(line)["metrics"]
+            return {name: None if value is None else float(value) for name, value in metrics.items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return None
