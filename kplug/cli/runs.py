@@ -80,6 +80,8 @@ def _print_runs(found: list[Any], columns: str | None) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return "nan"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -205,6 +207,94 @@ def clone_command(
     raise typer.Exit(follow(new))
 
 
+@app.command("rename", cls=QuickCommand)
+def rename_command(
+    run: Key,
+    name: Annotated[str, typer.Argument(help="The new name; '' for the one it was started with.")],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Call a run something else."""
+    from kplug.runs.labels import rename
+
+    found = _open(run, runs_dir)
+    rename(found.directory, name)
+
+
+@app.command("tag", cls=QuickCommand)
+def tag_command(
+    run: Key,
+    tags: Annotated[list[str] | None, typer.Argument(help="Tags to add.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="A tag to remove; may be repeated.")] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Add tags to a run, and print all it has; `kplug runs list --where tags=NAME` finds it by one."""
+    from kplug.runs.labels import tag
+
+    labels = tag(_open(run, runs_dir).directory, tags or (), remove or ())
+    print(safe_text(" ".join(labels.tags)))
+
+
+@app.command("note", cls=QuickCommand)
+def note_command(
+    run: Key,
+    note: Annotated[str | None, typer.Argument(help="The note; '' removes it. Without one, it is printed.")] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Note something of a run."""
+    from kplug.runs.labels import annotate, read_labels
+
+    directory = _open(run, runs_dir).directory
+    if note is None:
+        print(safe_text(read_labels(directory).note))
+    else:
+        annotate(directory, note)
+
+
+@app.command("delete", cls=QuickCommand)
+def delete_command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids, beginnings of them, or names.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Move runs to the trash; `kplug runs trash` brings them back."""
+    from kplug.runs.trash import delete
+
+    found = [_open(key, runs_dir) for key in runs]
+    if not yes:
+        names = ", ".join(run.id for run in found)
+        typer.confirm(safe_text(f"Delete {names}?"), abort=True)
+    for run in found:
+        delete(run)
+        print(f"{run.id} is in the trash. To bring it back: kplug runs trash --restore {run.id}")
+
+
+@app.command("trash", cls=QuickCommand)
+def trash_command(
+    restore_run: Annotated[str | None, typer.Option("--restore", metavar="RUN", help="Bring a run back.")] = None,
+    empty_it: Annotated[bool, typer.Option("--empty", help="Remove what is in the trash for good.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+) -> None:
+    """List deleted runs, bring one back, or remove them for good."""
+    from kplug.runs.trash import deleted, empty, restore
+
+    root = _root(runs_dir)
+    if restore_run is not None:
+        print(f"{restore(restore_run, root).id} is back.")
+        return
+    found = deleted(root)
+    if empty_it:
+        if found and not yes:
+            typer.confirm(f"Remove {len(found)} runs for good?", abort=True)
+        print(f"{empty(root)} runs removed.")
+    elif json:
+        print_json([{"id": run.id, "path": str(run.directory.path)} for run in found])
+    else:
+        for run in found:
+            print(safe_text(run.id))
+
+
 def _open(key: str, runs_dir: str | None) -> Run:
     from kplug.runs import open_run
 
@@ -222,8 +312,14 @@ def _chosen(metrics: dict[str, float | None]) -> list[tuple[str, float | None]]:
 
 
 def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
-    spec = run.spec
-    fields = [("id", run.id), ("name", spec.name or ""), ("state", str(status["state"]))]
+    from kplug.runs.labels import read_labels
+
+    spec, labels = run.spec, read_labels(run.directory)
+    fields = [("id", run.id), ("name", labels.name or spec.name or ""), ("state", str(status["state"]))]
+    if labels.tags:
+        fields.append(("tags", ", ".join(labels.tags)))
+    if labels.note:
+        fields.append(("note", labels.note))
     if status.get("error"):
         fields.append(("error", str(status["error"])))
     if status.get("evaluation_error"):
@@ -241,6 +337,7 @@ def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
         ("batch size", str(spec.batch_size)),
         ("seed", str(spec.seed)),
         ("backend", spec.backend),
+        ("precision", spec.precision),
     ]
     execution = status.get("execution")
     if isinstance(execution, dict):

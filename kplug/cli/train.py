@@ -41,6 +41,13 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.PARAMETER=VALUE", help="A hyper-parameter, as in model.latent_dim=16."),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="float32, mixed_float16 or mixed_bfloat16; float32 by default."),
+    ] = None,
+    jit: Annotated[
+        bool | None, typer.Option("--jit/--no-jit", help="Compile training by XLA; Keras' own choice by default.")
+    ] = None,
     checkpoint_seconds: Annotated[
         float | None, typer.Option("--checkpoint-seconds", help="Seconds between checkpoints; 30 by default.")
     ] = None,
@@ -75,6 +82,8 @@ def train(
         "batch_size": batch_size,
         "seed": seed,
         "backend": backend,
+        "precision": precision,
+        "jit": jit,
         "checkpoint_seconds": checkpoint_seconds,
         "checkpoint_batches": checkpoint_batches,
         "checkpoint_epochs": checkpoint_epochs,

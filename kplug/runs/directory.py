@@ -60,6 +60,11 @@ class RunDirectory:
         return self.path / "events.jsonl"
 
     @property
+    def labels(self) -> Path:
+        """What people call and note of it; replaced atomically."""
+        return self.path / "labels.json"
+
+    @property
     def lock(self) -> Path:
         """Locked by the worker for as long as it lives."""
         return self.path / "lock"

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_COMPONENTS = ("model", "dataset", "loss", "optimizer")
+_COMPONENTS = ("model", "dataset", "loss_name", "optimizer")
 _HELP = (
     "A question compares fields with values: val_loss<0.3 and model=vae. Operators: = != < <= > >= ~ (contains); "
     "and, or, not, parentheses."
@@ -33,7 +33,7 @@ _MISSING = object()
 def matching(summaries: Sequence[Summary], question: str) -> list[Summary]:
     """Return the runs for which a question's answer is yes.
 
-    A field is one of a run's own (`id`, `name`, `state`, `model`, `dataset`, `epoch`, `seed`, …), a metric of its last
+    A field is one of a run's own (`id`, `name`, `state`, `model`, `dataset`, `epoch`, `tags`, …), a metric of its last
     epoch (`val_loss`), of its test split (`test.loss`), or a hyper-parameter (`model.latent_dim`, or `latent_dim` where
     no other component has one). A component is called by its full id or its bare name. A run that lacks a field is no
     answer to a comparison with it.
@@ -183,6 +183,8 @@ def _comparison(field: str, operator: str, text: str, is_text: bool) -> Predicat
     wanted = text.casefold()
 
     def equal(value: Any) -> bool:
+        if field == "tags":
+            return any(_shown(one) == wanted for one in value)
         if number is not None and isinstance(value, int | float) and not isinstance(value, bool):
             return value == number
         shown = _shown(value)
@@ -196,7 +198,7 @@ def _comparison(field: str, operator: str, text: str, is_text: bool) -> Predicat
         if operator == "!=":
             return not equal(value)
         if operator == "~":
-            return wanted in _shown(value)
+            return any(wanted in _shown(one) for one in value) if field == "tags" else wanted in _shown(value)
         if number is not None:
             if not isinstance(value, int | float) or isinstance(value, bool):
                 return False

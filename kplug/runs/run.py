@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kplug.errors import RunNotFoundError, RunStateError, RunStorageError, SpecError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
+from kplug.runs.labels import read_labels
 from kplug.runs.process import is_alive, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader
 
@@ -189,6 +190,9 @@ def _scan(root: Path) -> Iterator[Run]:
 
 
 def _name_of(run: Run) -> str | None:
+    name = read_labels(run.directory).name
+    if name is not None:
+        return name
     try:
         return run.spec.name
     except SpecError:

@@ -47,6 +47,8 @@ class RunSpec(_Strict):
         batch_size: Samples per optimizer step.
         seed: Seed of every random number the run draws.
         backend: What Keras computes with.
+        precision: Dtype policy of the model.
+        jit: Whether training is compiled by XLA; `None` leaves it to Keras.
         checkpoint_seconds: Seconds from one checkpoint to the next, or `None`.
         checkpoint_batches: Batches from one to the next, or `None`.
         checkpoint_epochs: Epochs from one to the next, or `None`. Whichever of the three is due first counts.
@@ -64,6 +66,8 @@ class RunSpec(_Strict):
     batch_size: Annotated[int, Field(ge=1)] = 128
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    jit: bool | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] | None = 30.0
     checkpoint_batches: Annotated[int, Field(ge=1)] | None = None
     checkpoint_epochs: Annotated[int, Field(ge=1)] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kplug.errors import SpecError
+from kplug.runs.labels import read_labels
 
 if TYPE_CHECKING:
     from kplug.runs.run import Run
@@ -19,18 +20,20 @@ _TAIL_BYTES = 65536
 
 def summary_of(run: Run) -> dict[str, Any]:
     """Return a run's id, name, state, components, parameters, progress and last metrics, as JSON can hold them."""
-    status = run.status
+    status, labels = run.status, read_labels(run.directory)
     try:
         spec: RunSpec | None = run.spec
     except SpecError:
         spec = None
     return {
         "id": run.id,
-        "name": spec and spec.name,
+        "name": labels.name or (spec and spec.name),
+        "tags": list(labels.tags),
+        "note": labels.note,
         "state": status["state"],
         "model": spec and spec.model.name,
         "dataset": spec and spec.dataset.name,
-        "loss": spec and spec.loss and spec.loss.name,
+        "loss_name": spec and spec.loss and spec.loss.name,
         "optimizer": spec and spec.optimizer and spec.optimizer.name,
         "backend": spec and spec.backend,
         "batch_size": spec and spec.batch_size,

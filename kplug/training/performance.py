@@ -127,7 +127,13 @@ def _set_up_tensorflow(cores: int, before: Execution | None) -> Machine:
 
 
 def choose_execution(
-    backend: str, machine: Machine, model: Any, optimizer: Any, arrays: Any, batch_size: int
+    backend: str,
+    machine: Machine,
+    model: Any,
+    optimizer: Any,
+    arrays: Any,
+    batch_size: int,
+    jit_compile: bool | None = None,
 ) -> Execution:
     """Choose how to execute a run.
 
@@ -138,6 +144,7 @@ def choose_execution(
         optimizer: What the model is compiled with.
         arrays: The training arrays, or `None` if the data are something else.
         batch_size: Samples per step.
+        jit_compile: What was asked for, or `None`.
     """
     tensorflow = backend == "tensorflow"
     pipeline = "fit"
@@ -160,7 +167,7 @@ def choose_execution(
         steps_per_execution=steps,
         pipeline=pipeline,
         fused_adam=tensorflow and machine.device == "cpu" and _is_plain_adam(optimizer),
-        jit_compile="auto",
+        jit_compile="auto" if jit_compile is None else jit_compile,
         record_every=_record_every(step_seconds, steps_per_epoch, steps),
     )
 

@@ -83,7 +83,7 @@ def train(
     if arrays is not None:
         prepare(model, arrays)
     execution = resumed.execution or choose_execution(
-        spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size
+        spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size, spec.jit
     )
     model.compile(
         **assembly.compile_arguments,
@@ -93,7 +93,8 @@ def train(
     if execution.fused_adam:
         from kplug.training.fused_adam import fuse
 
-        fuse(model.optimizer)
+        # In half precision Keras puts one that scales the loss around it.
+        fuse(getattr(model.optimizer, "inner_optimizer", model.optimizer))
     status.update(execution=execution.as_json(), data_sha256=data_fingerprint)
     print(f"kplug: {execution.in_words()}", flush=True)
 

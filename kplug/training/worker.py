@@ -75,6 +75,7 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter, event
 
     resumed = Resumed(checkpoint, execution)
     _report_start(status, events, resumed.position.step, problems)
+    keras.config.set_dtype_policy(spec.precision)
     keras.utils.set_random_seed(spec.seed)
     assembly = assemble(spec)
     model, dataset = assembly.model, assembly.dataset

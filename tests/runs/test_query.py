@@ -28,7 +28,13 @@ RUNS = [
     ),
     run(1, metrics={"val_loss": 0.35}, parameters={"model.latent_dim": 16}, state="failed", name="Big One"),
     run(2, metrics={"val_loss": None}, model="acme/vae", test_metrics={"loss": 3.0}, parameters={"model.deep": True}),
-    run(3, model="kplug/augmented_cnn", state="running", parameters={"model.filters": [8, 16], "loss.gamma": 2.0}),
+    run(
+        3,
+        model="kplug/augmented_cnn",
+        loss_name="kplug/focal_loss",
+        state="running",
+        parameters={"model.filters": [8, 16], "loss.gamma": 2.0},
+    ),
 ]
 
 
@@ -58,6 +64,8 @@ def asked(question):
         ("deep=true", [2]),
         ("test.loss>2", [2]),
         ("metrics.loss<1", [0]),
+        ("loss<1", [0]),
+        ("loss_name=focal_loss", [3]),
         ("name='big one'", [1]),
         ('name~"g o"', [1]),
         ("epoch=10", [0, 1, 2, 3]),

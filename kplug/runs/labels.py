@@ -1,0 +1,99 @@
+"""What people call and note of a run, beside what was asked: name, tags, note. They may change at any time."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from kplug.errors import RunStorageError, SpecError
+from kplug.runs.directory import RunDirectory, write_atomically
+
+_LONGEST = {"name": 200, "tag": 60, "note": 10_000}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A run's labels.
+
+    Attributes:
+        name: What it is called, or `None` for what its spec says.
+        tags: In the order of the alphabet.
+        note: Any text.
+    """
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
+def read_labels(directory: RunDirectory) -> Labels:
+    """Return a run's labels; none where the file is missing or damaged."""
+    try:
+        content = json.loads(directory.labels.read_text(encoding="utf-8"))
+        name, tags, note = content.get("name"), content.get("tags", []), content.get("note", "")
+        return Labels(None if name is None else str(name), tuple(sorted(map(str, tags))), str(note))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Labels()
+
+
+def rename(directory: RunDirectory, name: str) -> Labels:
+    """Call a run something else; an empty name brings back the one of its spec.
+
+    Raises:
+        SpecError: If the name is too long, or has control characters.
+        RunStorageError: If it cannot be kept.
+    """
+    before = read_labels(directory)
+    return _written(directory, Labels(_checked("name", name) or None, before.tags, before.note))
+
+
+def tag(directory: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Labels:
+    """Add tags to a run, and remove some.
+
+    Raises:
+        SpecError: If a tag is empty, too long, or has white space or control characters.
+        RunStorageError: If they cannot be kept.
+    """
+    before = read_labels(directory)
+    added = {_checked_tag(one) for one in add}
+    tags = (set(before.tags) | added) - {one.strip() for one in remove}
+    return _written(directory, Labels(before.name, tuple(sorted(tags)), before.note))
+
+
+def annotate(directory: RunDirectory, note: str) -> Labels:
+    """Note something of a run; an empty note removes the one there is.
+
+    Raises:
+        SpecError: If the note is too long.
+        RunStorageError: If it cannot be kept.
+    """
+    before = read_labels(directory)
+    if len(note) > _LONGEST["note"]:
+        raise SpecError(f"A note may have {_LONGEST['note']} characters. Received: {len(note)}")
+    return _written(directory, Labels(before.name, before.tags, note.strip()))
+
+
+def _checked(what: str, text: str) -> str:
+    text = text.strip()
+    if len(text) > _LONGEST[what]:
+        raise SpecError(f"A {what} may have {_LONGEST[what]} characters. Received: {len(text)}")
+    if any(unicodedata.category(character) in {"Cc", "Cf"} for character in text):
+        raise SpecError(f"A {what} may not have control characters. Received: {text!r}")
+    return text
+
+
+def _checked_tag(text: str) -> str:
+    text = _checked("tag", text)
+    if not text or any(character.isspace() or character == "," for character in text):
+        raise SpecError(f"A tag is one word, without commas. Received: {text!r}")
+    return text
+
+
+def _written(directory: RunDirectory, labels: Labels) -> Labels:
+    try:
+        write_atomically(directory.labels, json.dumps(asdict(labels), indent=2))
+    except OSError as error:
+        raise RunStorageError(f"{directory.labels} cannot be written: {error.strerror or error}.") from error
+    return labels

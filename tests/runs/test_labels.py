@@ -1,0 +1,92 @@
+"""Names, tags and notes."""
+
+import pytest
+
+from kplug.errors import RunNotFoundError, RunStateError, SpecError
+from kplug.runs import open_run
+from kplug.runs.directory import create_run_directory
+from kplug.runs.index import summaries
+from kplug.runs.labels import Labels, annotate, read_labels, rename, tag
+from kplug.runs.query import matching
+from kplug.runs.run import Run
+from kplug.runs.spec import spec_from
+from kplug.runs.trash import delete, deleted, empty, restore
+
+
+@pytest.fixture
+def directory(tmp_path):
+    values = {"model": "kplug/vae", "dataset": "kplug/digits", "name": "asked"}
+    made = create_run_directory(tmp_path, spec_from(values), {})
+    made.status.write_text('{"state": "completed"}')
+    return made
+
+
+def test_there_are_none_at_first(directory):
+    assert read_labels(directory) == Labels()
+
+
+def test_a_run_is_found_by_its_labels(directory, tmp_path):
+    assert open_run("asked", tmp_path).id == directory.id
+    rename(directory, " better [bold]name[/bold] ")
+    tag(directory, ["best", "paper"])
+    tag(directory, ["second"], remove=["paper", "unknown"])
+    annotate(directory, "two lines\nof text")
+    assert read_labels(directory) == Labels("better [bold]name[/bold]", ("best", "second"), "two lines\nof text")
+    assert open_run("better [bold]name[/bold]", tmp_path).id == directory.id
+    with pytest.raises(RunNotFoundError):
+        open_run("asked", tmp_path)
+    (found,) = summaries(tmp_path)
+    assert (found["name"], found["tags"]) == ("better [bold]name[/bold]", ["best", "second"])
+    assert len(matching([found], "tags=best and not tags=paper and tags~sec")) == 1
+    rename(directory, "")
+    assert open_run("asked", tmp_path).id == directory.id
+
+
+@pytest.mark.parametrize("text", ["a\x1b[31mb", "a\nb", "a\u202eb", "x" * 201])
+def test_names_that_do_harm_are_refused(directory, text):
+    with pytest.raises(SpecError, match="A name may"):
+        rename(directory, text)
+    assert read_labels(directory) == Labels()
+
+
+@pytest.mark.parametrize("text", ["", " ", "two words", "a,b", "a\tb", "x" * 61])
+def test_tags_are_single_words(directory, text):
+    with pytest.raises(SpecError, match="tag"):
+        tag(directory, [text])
+
+
+def test_a_note_has_an_end(directory):
+    with pytest.raises(SpecError, match="10000 characters"):
+        annotate(directory, "x" * 10_001)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"tags": 3}', "\x00"])
+def test_damaged_labels_are_none(directory, content):
+    directory.labels.write_text(content)
+    assert read_labels(directory) == Labels()
+
+
+def test_a_deleted_run_is_gone_and_comes_back(directory, tmp_path):
+    delete(open_run(directory.id, tmp_path))
+    assert summaries(tmp_path) == []
+    assert [run.id for run in deleted(tmp_path)] == [directory.id]
+    with pytest.raises(RunNotFoundError, match="no run in the trash"):
+        restore("unknown", tmp_path)
+    assert restore(directory.id[:10], tmp_path).id == directory.id
+    assert [one["id"] for one in summaries(tmp_path)] == [directory.id]
+    assert deleted(tmp_path) == []
+
+
+def test_the_trash_is_emptied_for_good(directory, tmp_path):
+    assert empty(tmp_path) == 0
+    delete(Run(directory))
+    assert empty(tmp_path) == 1
+    assert deleted(tmp_path) == []
+    assert not directory.path.exists()
+
+
+def test_a_run_that_has_not_ended_is_not_deleted(directory):
+    directory.status.write_text('{"state": "starting", "created": 9e12}')
+    with pytest.raises(RunStateError, match=r"is starting\. Stop it first"):
+        delete(Run(directory))
+    assert directory.path.exists()
