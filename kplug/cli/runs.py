@@ -10,6 +10,7 @@ import typer
 
 from kplug.cli.output import print_fields, print_json, print_table, safe_text
 from kplug.cli.quick import QuickCommand, QuickGroup
+from kplug.errors import SpecError
 
 if TYPE_CHECKING:
     from kplug.runs import Run
@@ -205,6 +206,57 @@ def clone_command(
     from kplug.cli.follow import follow
 
     raise typer.Exit(follow(new))
+
+
+@app.command("compare", cls=QuickCommand)
+def compare_command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Ids, beginnings of them, or names.")],
+    plot_file: Annotated[
+        str | None, typer.Option("--plot", metavar="FILE", help="Draw the metrics by epoch, as a PNG say.")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="A metric to draw; may be repeated.")] = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+) -> None:
+    """Show in what runs differ, and their last metrics side by side."""
+    from kplug.runs.comparison import differences, last_metrics, plot
+
+    found = [_open(key, runs_dir) for key in runs]
+    if len(found) < 2:
+        raise SpecError(f"Two runs at least are compared. Received: {len(found)}")
+    asked, reached = differences(found), last_metrics(found)
+    if plot_file is not None:
+        plot(found, Path(plot_file), metric)
+    if json:
+        print_json({"runs": [run.id for run in found], "differences": asked, "metrics": reached})
+        return
+    rows = [("state", *(run.state for run in found))]
+    rows += [(name, *("" if value is None else _cell(value) for value in values)) for name, values in asked.items()]
+    rows += [(name, *("" if value is None else _cell(value) for value in values)) for name, values in reached.items()]
+    print_table(("", *(run.id for run in found)), rows)
+
+
+@app.command("export", cls=QuickCommand)
+def export_command(
+    run: Key,
+    file: Annotated[str, typer.Argument(help="Where to: .csv or .parquet for the metrics, .zip for the whole run.")],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Write a run's metrics as a table, or the whole run as a zip file."""
+    from kplug.runs.exchange import export_run
+
+    export_run(_open(run, runs_dir), Path(file))
+
+
+@app.command("import", cls=QuickCommand)
+def import_command(
+    file: Annotated[str, typer.Argument(help="A zip file that `kplug runs export` wrote.")],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Bring in a run that was exported as a zip file."""
+    from kplug.runs.exchange import import_run
+
+    print(import_run(Path(file), _root(runs_dir)).id)
 
 
 @app.command("rename", cls=QuickCommand)

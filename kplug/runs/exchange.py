@@ -1,0 +1,142 @@
+"""Runs out of the house and in again: metrics as tables, whole runs as zip files."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import shutil
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from kplug.errors import RunStorageError, SpecError
+from kplug.places import runs_root
+from kplug.runs.directory import RunDirectory
+from kplug.runs.run import Run, is_run
+from kplug.runs.spec import read_spec_values, spec_from
+
+FORMATS = (".csv", ".parquet", ".zip")
+_NOT_EXPORTED = frozenset({"lock", "control"})
+
+
+def export_run(run: Run, path: Path) -> None:
+    """Write a run's metrics as a table, or the whole run as a zip file.
+
+    A table has one row for each record: `step`, `epoch`, `time`, `epoch_end` and a column for each metric.
+
+    Args:
+        run: The run.
+        path: Where to; its ending says in which format: `.csv`, `.parquet` (needs pyarrow) or `.zip`.
+
+    Raises:
+        SpecError: If the ending is another, or pyarrow is missing.
+        RunStorageError: If the file cannot be written.
+    """
+    writers = {".csv": _write_csv, ".parquet": _write_parquet, ".zip": _write_zip}
+    if path.suffix not in writers:
+        raise SpecError(f"A run is exported as {', '.join(FORMATS)}. Received: {path.name}")
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        writers[path.suffix](run, aside)
+        aside.replace(path)
+    except OSError as error:
+        raise RunStorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def import_run(path: Path, root: Path | None = None) -> Run:
+    """Bring in a run that was exported as a zip file; it keeps its id.
+
+    Args:
+        path: The file.
+        root: The directory that holds the runs.
+
+    Raises:
+        SpecError: If the file is no exported run, or is unsafe or damaged.
+        RunStorageError: If there is a run of that id already, or the directory cannot be written.
+    """
+    folder = runs_root(root)
+    aside: Path | None = None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            run_id = _checked_id(archive, path)
+            aside = folder / f".{run_id}.import"
+            if (folder / run_id).exists():
+                raise RunStorageError(f"There is a run {run_id} in {folder} already.")
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            archive.extractall(aside)
+        directory = RunDirectory(aside / run_id)
+        if not is_run(directory):
+            raise SpecError(f"{path} is no exported run: it has no spec.json.")
+        spec_from(read_spec_values(directory.spec), f"spec.json of {path}")
+        directory.path.rename(folder / run_id)
+    except zipfile.BadZipFile as error:
+        raise SpecError(f"{path} is no zip file, or is damaged: {error}") from error
+    except FileNotFoundError as error:
+        raise SpecError(f"There is no file {error.filename or path}.") from error
+    except OSError as error:
+        if isinstance(error, RunStorageError):
+            raise
+        raise RunStorageError(f"{path} cannot be brought into {folder}: {error.strerror or error}.") from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+    return Run(RunDirectory(folder / run_id))
+
+
+def _checked_id(archive: zipfile.ZipFile, path: Path) -> str:
+    """Return the one directory that is in an archive, if nothing in it points elsewhere."""
+    tops = set()
+    for entry in archive.infolist():
+        name = PurePosixPath(entry.filename)
+        unsafe = name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename
+        if unsafe or stat.S_ISLNK(entry.external_attr >> 16):
+            raise SpecError(f"{path} is unsafe: {entry.filename!r} would lie outside of the run's directory.")
+        tops.add(name.parts[0] if name.parts else "")
+    (top, *others) = tops or {""}
+    if others or not top or top.startswith("."):
+        raise SpecError(f"{path} is no exported run: it must hold one directory, the run's.")
+    return top
+
+
+def _write_csv(run: Run, path: Path) -> None:
+    names, rows = _table(run)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(names)
+        table.writerows(rows)
+
+
+def _write_parquet(run: Run, path: Path) -> None:
+    try:
+        pyarrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
+    except ImportError:
+        raise SpecError("Parquet files need pyarrow. Install it with: pip install pyarrow") from None
+    names, rows = _table(run)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    parquet.write_table(pyarrow.table(dict(zip(names, columns, strict=True))), path)
+
+
+def _table(run: Run) -> tuple[list[str], list[list]]:
+    records = run.metrics()
+    metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
+    rows = [
+        [one.step, one.epoch, one.time, one.epoch_end, *(one.metrics.get(name) for name in metrics)] for one in records
+    ]
+    return ["step", "epoch", "time", "epoch_end", *metrics], rows
+
+
+def _write_zip(run: Run, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(run.directory.path.rglob("*")):
+            inside = file.relative_to(run.directory.path)
+            if file.is_symlink() or not file.is_file() or inside.name in _NOT_EXPORTED or inside.name.startswith("."):
+                continue
+            if inside.name == "status.json":
+                # Wherever it is read, its process is not there.
+                archive.writestr(f"{run.id}/status.json", json.dumps(run.status, indent=2))
+            else:
+                archive.write(file, f"{run.id}/{inside.as_posix()}")
