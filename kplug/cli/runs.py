@@ -347,6 +347,47 @@ def trash_command(
             print(safe_text(run.id))
 
 
+@app.command("prune", cls=QuickCommand)
+def prune_command(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Runs that ended longer ago, as in 30d.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=0, help="All but the newest so many runs.")] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="The oldest, until the others fit, as in 20GB.")
+    ] = None,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Remove the checkpoints of completed runs for good.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Move runs that are old, too many or too large to the trash; those with a tag, or that go on, are kept."""
+    from kplug.runs.retention import bytes_in, drop_checkpoints, seconds_in, superfluous
+    from kplug.runs.trash import delete
+
+    root = _root(runs_dir)
+    if not checkpoints and older_than is None and keep is None and max_size is None:
+        raise SpecError("Say what is to go: --older-than, --keep, --max-size or --checkpoints.")
+    found = superfluous(
+        root,
+        None if older_than is None else seconds_in(older_than),
+        keep,
+        None if max_size is None else bytes_in(max_size),
+    )
+    for run in found:
+        print(safe_text(run.id))
+    if dry_run:
+        return
+    if found and not yes:
+        typer.confirm(f"Move {len(found)} runs to the trash?", abort=True)
+    for run in found:
+        delete(run)
+    if checkpoints:
+        print(f"{drop_checkpoints(root) / 1e6:.1f} MB of checkpoints removed.")
+
+
 def _open(key: str, runs_dir: str | None) -> Run:
     from kplug.runs import open_run
 

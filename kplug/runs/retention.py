@@ -1,0 +1,106 @@
+"""Which runs are old, too many or too large to be kept, and the checkpoints that nobody will go on from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from kplug.errors import RunStorageError, SpecError
+from kplug.runs.run import ENDED, Run, list_runs
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_BYTES = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+def superfluous(
+    root: Path | None = None,
+    older_than: float | None = None,
+    keep: int | None = None,
+    max_bytes: int | None = None,
+) -> list[Run]:
+    """Return the runs that a rule does not keep, oldest first; those with a tag, or that have not ended, are kept.
+
+    Args:
+        root: The directory that holds the runs.
+        older_than: Seconds since the end of a run from which on it is not kept.
+        keep: How many of the newest runs are kept.
+        max_bytes: How large the runs that are kept may be together; the oldest go first.
+    """
+    from kplug.runs.labels import read_labels
+
+    everything = list_runs(root)
+    now, total, dropped = time.time(), 0, []
+    for place, run in enumerate(everything):
+        size = size_of(run) if max_bytes is not None else 0
+        status = run.status
+        ended = float(status.get("ended") or status.get("created") or now)
+        rules = (
+            older_than is not None and now - ended > older_than,
+            keep is not None and place >= keep,
+            max_bytes is not None and total + size > max_bytes,
+        )
+        if any(rules) and status["state"] in ENDED and not read_labels(run.directory).tags:
+            dropped.append(run)
+        else:
+            total += size
+    return dropped[::-1]
+
+
+def drop_checkpoints(root: Path | None = None) -> int:
+    """Remove the checkpoints of completed runs, which cannot be resumed, and return how many bytes that frees.
+
+    Raises:
+        RunStorageError: If some cannot be removed.
+    """
+    freed = 0
+    for run in list_runs(root):
+        folder = run.directory.checkpoints
+        if run.state != "completed" or not folder.is_dir():
+            continue
+        freed += _size(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise RunStorageError(f"{folder} cannot be removed: {error.strerror or error}.") from error
+    return freed
+
+
+def size_of(run: Run) -> int:
+    """Return how many bytes a run's files have."""
+    return _size(run.directory.path)
+
+
+def seconds_in(text: str) -> float:
+    """Return the seconds of a duration such as `90s`, `15m`, `12h`, `30d` or `4w`.
+
+    Raises:
+        SpecError: If it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip().lower())
+    if found is None:
+        raise SpecError(f"A duration is a number with s, m, h, d or w, as in 30d. Received: {text!r}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def bytes_in(text: str) -> int:
+    """Return the bytes of a size such as `500MB` or `20GB`.
+
+    Raises:
+        SpecError: If it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(|kb|mb|gb|tb)", text.strip().lower())
+    if found is None:
+        raise SpecError(f"A size is a number with kB, MB, GB or TB, as in 20GB. Received: {text!r}")
+    return int(float(found[1]) * _BYTES[found[2]])
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size
+        except OSError:
+            continue
+    return total
