@@ -80,6 +80,7 @@ _PUBLIC = {
     "supervised_contrastive_loss": "kplug.losses.contrastive:supervised_contrastive_loss",
     "topic_coherence": "kplug.metrics.topic_coherence:topic_coherence",
     "topic_diversity": "kplug.metrics.topic_diversity:topic_diversity",
+    "track": "kplug.training.track:track",
     "triplet_all_loss": "kplug.losses.batch_triplets:triplet_all_loss",
     "triplet_hard_loss": "kplug.losses.batch_triplets:triplet_hard_loss",
     "triplet_loss": "kplug.losses.triplet:triplet_loss",

@@ -81,5 +81,6 @@ from kplug.models.topic_model import NeuralTopicModel as NeuralTopicModel
 from kplug.models.vae import VAE as VAE
 from kplug.models.vqvae import VQVAE as VQVAE
 from kplug.saving import load_model as load_model
+from kplug.training.track import track as track
 
 __version__: str

@@ -219,14 +219,19 @@ def compare_command(
     json: Json = False,
 ) -> None:
     """Show in what runs differ, and their last metrics side by side."""
-    from kplug.runs.comparison import differences, last_metrics, plot
+    from kplug.runs.comparison import differences, last_metrics
 
     found = [_open(key, runs_dir) for key in runs]
     if len(found) < 2:
         raise SpecError(f"Two runs at least are compared. Received: {len(found)}")
     asked, reached = differences(found), last_metrics(found)
     if plot_file is not None:
-        plot(found, Path(plot_file), metric)
+        from kplug.cli.plots import plot
+
+        try:
+            plot(found, Path(plot_file), metric)
+        except (OSError, ValueError) as error:  # matplotlib's own words for an ending that it does not know
+            raise SpecError(f"{plot_file} cannot be drawn: {error}") from None
     if json:
         print_json({"runs": [run.id for run in found], "differences": asked, "metrics": reached})
         return

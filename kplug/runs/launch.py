@@ -51,6 +51,8 @@ def resume(run: Run) -> None:
         RunStorageError: If its directory cannot be written, or the process not be started.
     """
     status = run.status
+    if status.get("tracked"):
+        raise RunStateError(f"{run.id} was recorded by kplug.track: what it does is in the script that it ran in.")
     if status["state"] == "completed":
         raise RunStateError(
             f"{run.id} has completed, so there is nothing to resume. To train anew: kplug runs clone {run.id}"

@@ -88,7 +88,8 @@ def request_stop(directory: RunDirectory, identified: Mapping[str, Any]) -> None
         directory.control.write_text("stop\n", encoding="utf-8")
     except OSError as error:
         raise RunStorageError(f"{directory.control} cannot be written: {error.strerror or error}.") from error
-    if is_alive(identified) and hasattr(os, "killpg"):
+    # The process of a tracked script is somebody's own: its callback looks at the file.
+    if not identified.get("tracked") and is_alive(identified) and hasattr(os, "killpg"):
         os.kill(int(identified["pid"]), signal.SIGTERM)
 
 

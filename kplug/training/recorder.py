@@ -26,6 +26,7 @@ class Recorder(keras.callbacks.Callback):
         status: The run's status.
         every: Steps from one record to the next.
         position: Where the training begins.
+        printing: Whether to print each epoch's metrics.
 
     Attributes:
         position: How far the training is.
@@ -34,12 +35,18 @@ class Recorder(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, writer: RecordWriter, status: StatusWriter, every: int = 1, position: Position | None = None
+        self,
+        writer: RecordWriter,
+        status: StatusWriter,
+        every: int = 1,
+        position: Position | None = None,
+        printing: bool = True,
     ) -> None:
         super().__init__()
         self._writer = writer
         self._status = status
         self._every = every
+        self._printing = printing
         self.position = position or Position()
         self._first_step = self.position.step - self.position.batch
         self._begun = False
@@ -91,6 +98,10 @@ class Recorder(keras.callbacks.Callback):
         self._first_step = self.position.step
         self._status.progress(epoch=epoch + 1)
         self.completed = ended or epoch + 1 == self.params.get("epochs")
+        if self._printing:
+            self._print(epoch, logs)
+
+    def _print(self, epoch: int, logs: Mapping[str, float]) -> None:
         shown = "  ".join(f"{name} {value:.6g}" for name, value in logs.items())
         print(f"epoch {epoch + 1}/{self.params.get('epochs')}  {shown}", flush=True)
         odd = [name for name, value in logs.items() if not math.isfinite(value)]

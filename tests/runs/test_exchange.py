@@ -7,8 +7,9 @@ import zipfile
 
 import pytest
 
+from kplug.cli.plots import plot
 from kplug.errors import RunStorageError, SpecError
-from kplug.runs.comparison import differences, last_metrics, plot
+from kplug.runs.comparison import differences, last_metrics
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.exchange import export_run, import_run
 from kplug.runs.records import MetricRecord, RecordWriter
