@@ -220,18 +220,14 @@ def compare_command(
 ) -> None:
     """Show in what runs differ, and their last metrics side by side."""
     from kplug.runs.comparison import differences, last_metrics
+    from kplug.runs.process import draw
 
     found = [_open(key, runs_dir) for key in runs]
     if len(found) < 2:
         raise SpecError(f"Two runs at least are compared. Received: {len(found)}")
     asked, reached = differences(found), last_metrics(found)
     if plot_file is not None:
-        from kplug.cli.plots import plot
-
-        try:
-            plot(found, Path(plot_file), metric)
-        except (OSError, ValueError) as error:  # matplotlib's own words for an ending that it does not know
-            raise SpecError(f"{plot_file} cannot be drawn: {error}") from None
+        draw(found, plot_file, metric or ())
     if json:
         print_json({"runs": [run.id for run in found], "differences": asked, "metrics": reached})
         return

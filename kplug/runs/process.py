@@ -7,13 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kplug.errors import RunStorageError
 from kplug.runs.directory import RunDirectory
 
+if TYPE_CHECKING:
+    from kplug.runs.run import Run
+
 _WORKER = "kplug.training.worker"
+_PLOTTER = "kplug.training.plot_runs"
 _CREATION_TOLERANCE = 1.0
 
 
@@ -109,3 +113,26 @@ def kill(identified: Mapping[str, Any]) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def draw(runs: Sequence[Run], file: str, metrics: Sequence[str] = ()) -> None:
+    """Draw runs' metrics by epoch in a process of its own, which imports what drawing needs.
+
+    Args:
+        runs: The runs.
+        file: Where the picture goes; its ending says in which format.
+        metrics: Which ones; by default those that all runs have.
+
+    Raises:
+        RunStorageError: If the picture cannot be drawn or written.
+    """
+    directories = [str(run.directory.path) for run in runs]
+    command = [sys.executable, "-P", "-m", _PLOTTER, file, ",".join(metrics), *directories]
+    search = os.pathsep.join(entry for entry in sys.path if entry)
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RunStorageError(
+            f"{file} cannot be drawn: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        )

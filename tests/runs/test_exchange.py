@@ -7,11 +7,11 @@ import zipfile
 
 import pytest
 
-from kplug.cli.plots import plot
 from kplug.errors import RunStorageError, SpecError
 from kplug.runs.comparison import differences, last_metrics
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.exchange import export_run, import_run
+from kplug.runs.process import draw
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.spec import spec_from
@@ -44,8 +44,10 @@ def test_runs_are_compared(tmp_path):
     assert found["loss"] == [pytest.approx(1 / 3), pytest.approx(4 / 3)]
     assert found["odd"] == [None, None]
     assert found["test.loss"] == [0.5, 1.5]
-    plot(runs, tmp_path / "plot.png")
+    draw(runs, str(tmp_path / "plot.png"))
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(RunStorageError, match=r"plot\.xyz cannot be drawn: .*xyz"):
+        draw(runs, str(tmp_path / "plot.xyz"), ["loss"])
 
 
 def test_metrics_become_a_table(tmp_path):

@@ -1,11 +1,25 @@
-"""Pictures of runs."""
+"""Runs' metrics in one picture. Started as `python -m kplug.training.plot_runs FILE METRIC,… RUN_DIRECTORY…`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from kplug.runs import Run
+from kplug.runs.directory import RunDirectory
+
+
+def main() -> int:
+    """Draw what the arguments say, and return the exit code."""
+    file, metrics, *directories = sys.argv[1:]
+    runs = [Run(RunDirectory(Path(path))) for path in directories]
+    try:
+        plot(runs, Path(file), [name for name in metrics.split(",") if name])
+    except (OSError, ValueError) as error:  # matplotlib's own words for an ending that it does not know
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def plot(runs: Sequence[Run], path: Path, metrics: Sequence[str] | None = None) -> None:
@@ -41,3 +55,7 @@ def _by_epoch(run: Run) -> dict[str, tuple[list[int], list[float]]]:
                 epochs.append(record.epoch + 1)
                 values.append(value)
     return curves
+
+
+if __name__ == "__main__":
+    sys.exit(main())
