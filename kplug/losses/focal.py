@@ -187,7 +187,7 @@ def _labels_like(y_true: Any, y_pred: Any) -> Any:
         raise ValueError(
             "focal_loss needs one 0/1 label per prediction. "
             f"Received: y_true of shape {tuple(y_true.shape)}, y_pred of shape {tuple(y_pred.shape)}. "
-            "Class numbers must be made one-hot first, or use sparse_categorical_focal_loss, which takes them as they are."
+            "Class numbers must be made one-hot first; sparse_categorical_focal_loss takes them as they are."
         )
     return y_true
 
