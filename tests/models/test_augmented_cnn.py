@@ -16,9 +16,11 @@ IMAGES = RNG.random((20, 8, 8, 1)).astype("float32")
 LABELS = np.arange(20) % 3
 
 
-def classifier(num_classes=3, optimizer="sgd", loss="sparse_categorical_crossentropy", jit_compile=False, **options):
+def classifier(num_classes=3, optimizer="sgd", loss="sparse_categorical_crossentropy", jit_compile=None, **options):
     keras.utils.set_random_seed(0)
     model = kplug.AugmentedCNN(num_classes, **{"filters": (4, 6), "seed": 0, **options})
+    # On JAX every operation on its own would be compiled, which takes longer than all of them at once.
+    jit_compile = keras.backend.backend() == "jax" if jit_compile is None else jit_compile
     model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=jit_compile)
     return model
 

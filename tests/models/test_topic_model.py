@@ -36,7 +36,7 @@ COUNTS, TOPICS = documents()
 
 def model(**options):
     keras.utils.set_random_seed(0)
-    jit_compile = options.pop("jit_compile", False)
+    jit_compile = options.pop("jit_compile", keras.backend.backend() == "jax")
     made = kplug.NeuralTopicModel(
         **{"num_topics": NUM_TOPICS, "units": (16,), "seed": 0, "embedding_dim": 6, **options}
     )
