@@ -44,6 +44,8 @@ class RunCallbacks(keras.callbacks.CallbackList):
         self._position = position
         self._first_batch = position.batch
         self._begun = False
+        # At the beginning of an epoch, the data begin as they did.
+        self._batch_begun = position.batch == 0
 
     def set_params(self, params: Any) -> None:
         """Do nothing: the parameters are the whole run's, not those of one `fit`."""
@@ -65,6 +67,10 @@ class RunCallbacks(keras.callbacks.CallbackList):
             training_state.assign(self.model.metrics_variables, self._resumed["metrics"], "compiled metrics")
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._resumed is not None and not self._batch_begun:
+            # To begin with the data may take random numbers (a PyTorch loader's seed), which was done once before.
+            training_state.restore_random_state(self._resumed["random"])
+        self._batch_begun = True
         super().on_train_batch_begin(batch + self._first_batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

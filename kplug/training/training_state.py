@@ -103,7 +103,7 @@ def restore(state: Mapping[str, Any], model: keras.Model, callbacks: Sequence[ke
         else:
             operations = {name: getattr(keras.ops, operation) for name, operation in remembered["operations"].items()}
             vars(callback).update({**remembered["attributes"], **operations})
-    _restore_random_state(state["random"])
+    restore_random_state(state["random"])
 
 
 def assign(variables: Iterable[Any], values: Sequence[Mapping[str, Any]], whose: str) -> None:
@@ -168,7 +168,8 @@ def _random_state() -> dict[str, Any]:
     return state
 
 
-def _restore_random_state(state: Mapping[str, Any]) -> None:
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Put back the states of the random generators that Python, NumPy, Keras and PyTorch share among all code."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     _keras_generator().state.assign(state["keras"])
