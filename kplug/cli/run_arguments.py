@@ -1,0 +1,37 @@
+"""What the commands about runs have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kplug.runs import Run
+
+RunsDir = Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")]
+Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or its name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def opened(key: str, runs_dir: str | None) -> Run:
+    """Return the run that a person means."""
+    from kplug.runs import open_run
+
+    return open_run(key, root_of(runs_dir))
+
+
+def root_of(runs_dir: str | None) -> Path | None:
+    """Return the directory that was given with --runs-dir."""
+    return None if runs_dir is None else Path(runs_dir)
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table shows it; `None` stands for a number that was not finite."""
+    if value is None:
+        return "nan"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""The commands that compare, name, delete and prune runs, on runs that were made by hand."""
+
+import json
+import time
+
+import pytest
+
+from kplug.runs.directory import create_run_directory, write_atomically
+from kplug.runs.records import MetricRecord, RecordWriter
+from kplug.runs.spec import spec_from
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two completed runs, `first` and `second`."""
+    for seed, name in enumerate(("first", "second")):
+        spec = spec_from({"model": "kplug/vae", "dataset": "kplug/digits", "name": name, "seed": seed})
+        directory = create_run_directory(tmp_path / "runs", spec, {})
+        writer = RecordWriter(directory.metrics)
+        writer.write_metrics(MetricRecord(3, 0, 1.0, {"loss": 2.0 + seed}, epoch_end=True))
+        writer.close()
+        write_atomically(directory.status, json.dumps({"state": "completed", "created": time.time(), "epoch": 1}))
+    return ["--runs-dir", str(tmp_path / "runs")]
+
+
+def test_runs_are_compared_named_and_listed(run_kplug, root):
+    compared = json.loads(run_kplug("runs", "compare", "first", "second", "--json", *root).stdout)
+    assert compared["differences"] == {"seed": [0, 1]}
+    assert compared["metrics"] == {"loss": [2.0, 3.0]}
+    assert run_kplug("runs", "compare", "first", *root).returncode == 2
+    assert run_kplug("runs", "tag", "first", "paper", "best", *root).stdout == "best paper\n"
+    run_kplug("runs", "note", "first", "a [red]note[/red]", *root)
+    assert run_kplug("runs", "note", "first", *root).stdout == "a [red]note[/red]\n"
+    run_kplug("runs", "rename", "first", "chosen", *root)
+    listed = run_kplug("runs", "list", "--where", "tags=paper", "--columns", "name,tags,loss", *root).stdout
+    assert listed.splitlines()[1].split("  ") == ["chosen", "best, paper", "2"]
+    refused = run_kplug("runs", "list", "--where", "los<3", *root)
+    assert refused.returncode == 2
+    assert "Did you mean loss" in refused.stderr
+    sorted_ = json.loads(run_kplug("runs", "list", "--sort", "-loss", "--limit", "1", "--json", *root).stdout)
+    assert [one["name"] for one in sorted_] == ["second"]
+
+
+def test_runs_leave_and_come_back(run_kplug, root, tmp_path):
+    assert run_kplug("runs", "export", "first", str(tmp_path / "first.zip"), *root).returncode == 0
+    refused = run_kplug("runs", "import", str(tmp_path / "first.zip"), *root)
+    assert refused.returncode == 2
+    assert "already" in refused.stderr
+    # Nobody can be asked.
+    assert run_kplug("runs", "delete", "first", *root).returncode == 1
+    deleted = run_kplug("runs", "delete", "first", "--yes", *root).stdout
+    (trashed,) = json.loads(run_kplug("runs", "trash", "--json", *root).stdout)
+    assert trashed["id"] in deleted
+    assert "is back" in run_kplug("runs", "trash", "--restore", trashed["id"], *root).stdout
+    assert len(run_kplug("runs", "prune", "--keep", "0", "--dry-run", *root).stdout.split()) == 2
+    assert len(json.loads(run_kplug("runs", "list", "--json", *root).stdout)) == 2
+    assert run_kplug("runs", "prune", *root).returncode == 2
+    run_kplug("runs", "prune", "--keep", "0", "--yes", *root)
+    assert "2 runs removed" in run_kplug("runs", "trash", "--empty", "--yes", *root).stdout
+    assert run_kplug("runs", "import", str(tmp_path / "first.zip"), *root).stdout.strip() == trashed["id"]
