@@ -32,19 +32,21 @@ def compare_command(
     """Show in what runs differ, and their last metrics side by side."""
     from kplug.runs.comparison import differences, last_metrics
     from kplug.runs.process import draw
+    from kplug.runs.summary import summary_of
 
     found = [opened(key, runs_dir) for key in runs]
     if len(found) < 2:
         raise SpecError(f"Two runs at least are compared. Received: {len(found)}")
-    asked, reached = differences(found), last_metrics(found)
+    summaries = [summary_of(run) for run in found]
+    asked, reached = differences(summaries), last_metrics(summaries)
     if plot_file is not None:
         draw(found, plot_file, metric or ())
     if json:
         print_json({"runs": [run.id for run in found], "differences": asked, "metrics": reached})
         return
-    rows = [("state", *(run.state for run in found))]
-    rows += [(name, *("" if value is None else cell(value) for value in values)) for name, values in asked.items()]
-    rows += [(name, *("" if value is None else cell(value) for value in values)) for name, values in reached.items()]
+    rows = [("state", *(summary["state"] for summary in summaries))]
+    for name, values in (*asked.items(), *reached.items()):
+        rows.append((name, *("" if value is None else cell(value) for value in values)))
     print_table(("", *(run.id for run in found)), rows)
 
 

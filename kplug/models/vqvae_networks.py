@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
+
+from kplug.layers.seeded import derived_seeds
 
 _HE = {"kernel_initializer": "he_normal"}
 _HALVE = {"kernel_size": 4, "strides": 2, "padding": "same"}
@@ -119,9 +120,7 @@ def causal_transformer(
     """
     heads = 4
     seeds = keras.random.SeedGenerator(seed) if seed is not None else None
-    # One for each layer that drops: with one for all, every layer would drop the same units.
-    drawn = np.random.SeedSequence(seed).generate_state(2 * blocks) // 2  # some backends' seeds are int32
-    drops = iter([None] * (2 * blocks) if seed is None else drawn.tolist())
+    drops = iter(derived_seeds(seed, 2 * blocks))
     options = {"dtype": "float32"}
 
     def glorot() -> Any:

@@ -127,11 +127,28 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
         ) from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that a reader sees the old or the new, never a part."""
+def write_atomically(path: Path, text: str, flush: bool = False) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part.
+
+    Args:
+        path: The file.
+        text: Its new content.
+        flush: Whether to see to it that the content is on the disk first, for what must outlast a loss of power.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left beside the file.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _new_id(spec: RunSpec) -> str:

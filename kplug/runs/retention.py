@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from kplug.errors import RunStorageError, SpecError
@@ -78,10 +79,7 @@ def seconds_in(text: str) -> float:
     Raises:
         SpecError: If it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip().lower())
-    if found is None:
-        raise SpecError(f"A duration is a number with s, m, h, d or w, as in 30d. Received: {text!r}")
-    return float(found[1]) * _SECONDS[found[2]]
+    return _measured(text, _SECONDS, "A duration is a number with s, m, h, d or w, as in 30d")
 
 
 def bytes_in(text: str) -> int:
@@ -90,10 +88,19 @@ def bytes_in(text: str) -> int:
     Raises:
         SpecError: If it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(|kb|mb|gb|tb)", text.strip().lower())
-    if found is None:
-        raise SpecError(f"A size is a number with kB, MB, GB or TB, as in 20GB. Received: {text!r}")
-    return int(float(found[1]) * _BYTES[found[2]])
+    return int(_measured(text, _BYTES, "A size is a number with kB, MB, GB or TB, as in 20GB"))
+
+
+def _measured(text: str, units: Mapping[str, int], what: str) -> float:
+    """Return a number times its unit.
+
+    Raises:
+        SpecError: If the text is no such thing; `what` says what it should be.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if found is None or found[2] not in units:
+        raise SpecError(f"{what}. Received: {text!r}")
+    return float(found[1]) * units[found[2]]
 
 
 def _size(folder: Path) -> int:

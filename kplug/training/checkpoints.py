@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from kplug.runs.directory import write_atomically
+
 FORMAT = 1
 KEPT = 2
 """How many checkpoints are kept: the newest, and one to fall back on."""
@@ -62,22 +64,21 @@ class Checkpoints:
         try:
             with aside.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-                _flush(file)
+                file.flush()
+                os.fsync(file.fileno())
             digest = _digest(aside)
             # An earlier checkpoint of this step loses its record first, so that no record stands beside other data.
             record.unlink(missing_ok=True)
             aside.replace(data)
-            _write(
-                record,
-                {
-                    "format": FORMAT,
-                    "step": checkpoint.step,
-                    "time": time.time(),
-                    "sha256": digest,
-                    "dtypes": dtypes,
-                    "state": checkpoint.state,
-                },
-            )
+            content = {
+                "format": FORMAT,
+                "step": checkpoint.step,
+                "time": time.time(),
+                "sha256": digest,
+                "dtypes": dtypes,
+                "state": checkpoint.state,
+            }
+            write_atomically(record, json.dumps(content), flush=True)
         except OSError:
             aside.unlink(missing_ok=True)
             raise
@@ -137,26 +138,9 @@ def _as(array: np.ndarray, dtype: str | None) -> np.ndarray:
     return array.view(getattr(ml_dtypes, dtype))
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(content, file)
-            _flush(file)
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _flush_directory(directory: Path) -> None:

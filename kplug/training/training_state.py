@@ -33,10 +33,10 @@ class StateWriter:
         """
         if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, np.generic)):
             return value
-        if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind != "O":
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":
             name = f"array-{len(self.arrays)}"
             # 0-d arrays are told from scalars, which callbacks compare and count with.
-            self.arrays[name] = np.array(value)
+            self.arrays[name] = np.asarray(value)
             return {_ARRAY: name, "scalar": isinstance(value, np.generic)}
         if isinstance(value, tuple) and type(value) is tuple:
             return {_TUPLE: [self.written(one) for one in value]}
@@ -128,7 +128,7 @@ def assign(variables: Iterable[Any], values: Sequence[Mapping[str, Any]], whose:
 
 def _values(variables: Iterable[Any]) -> list[dict[str, Any]]:
     return [
-        {"dtype": keras.backend.standardize_dtype(one.dtype), "value": np.array(keras.ops.convert_to_numpy(one))}
+        {"dtype": keras.backend.standardize_dtype(one.dtype), "value": np.asarray(keras.ops.convert_to_numpy(one))}
         for one in variables
     ]
 

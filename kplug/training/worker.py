@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,18 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter, event
     """Train, and return the status at the end."""
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
     execution = None if checkpoint is None else Execution.from_json(status.before.get("execution"))
-    machine = set_up_backend(spec.backend, execution)
-    import keras
+    with ThreadPoolExecutor(1) as pool:
+        # Git may take its time; importing Keras takes longer.
+        surroundings = pool.submit(environment)
+        machine = set_up_backend(spec.backend, execution)
+        import keras
 
-    from kplug.training.artifacts import draw_artifacts, save_model
-    from kplug.training.assembly import assemble
-    from kplug.training.trainer import Resumed, train
+        from kplug.training.artifacts import draw_artifacts, save_model
+        from kplug.training.assembly import assemble
+        from kplug.training.trainer import Resumed, train
 
     resumed = Resumed(checkpoint, execution)
-    _report_start(status, events, resumed.position.step, problems)
+    _report_start(status, events, surroundings.result(), resumed.position.step, problems)
     keras.config.set_dtype_policy(spec.precision)
     keras.utils.set_random_seed(spec.seed)
     assembly = assemble(spec)
@@ -94,9 +98,11 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter, event
     return ending
 
 
-def _report_start(status: StatusWriter, events: RecordWriter, step: int, problems: list[str]) -> None:
+def _report_start(
+    status: StatusWriter, events: RecordWriter, surroundings: dict[str, Any], step: int, problems: list[str]
+) -> None:
     again = "resumed" in status.before
-    event: dict[str, Any] = {"time": time.time(), "event": "resumed" if again else "started", **environment()}
+    event: dict[str, Any] = {"time": time.time(), "event": "resumed" if again else "started", **surroundings}
     if again:
         event["step"] = step
         print(f"kplug: resumed at step {step}", flush=True)

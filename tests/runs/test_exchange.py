@@ -15,6 +15,7 @@ from kplug.runs.process import draw
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.spec import spec_from
+from kplug.runs.summary import summary_of
 
 
 def make(root, name="one", seed=0, **parameters):
@@ -39,8 +40,9 @@ def make(root, name="one", seed=0, **parameters):
 
 def test_runs_are_compared(tmp_path):
     runs = [make(tmp_path, "$a$", 0, latent_dim=2), make(tmp_path, "b", 1, latent_dim=2, beta=4.0)]
-    assert differences(runs) == {"seed": [0, 1], "model.beta": [None, 4.0]}
-    found = last_metrics(runs)
+    summaries = [summary_of(run) for run in runs]
+    assert differences(summaries) == {"seed": [0, 1], "model.beta": [None, 4.0]}
+    found = last_metrics(summaries)
     assert found["loss"] == [pytest.approx(1 / 3), pytest.approx(4 / 3)]
     assert found["odd"] == [None, None]
     assert found["test.loss"] == [0.5, 1.5]

@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import time
 
 import keras
 import numpy as np
 import pytest
+from waiting import wait
 
 from kplug.errors import RunStateError
 from kplug.runs import open_run
@@ -19,7 +19,6 @@ from kplug.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120.0
 VALUES = {
     "model": "vae",
     "dataset": "digits",
@@ -44,14 +43,6 @@ def start(root, **values):
     values = {**VALUES, "backend": keras.backend.backend(), **values}
     settings = [one for one in SETTINGS if one.startswith("model") or values["callbacks"]]
     return launch(complete(values, settings), root)
-
-
-def wait(run, until=lambda run: run.ended):
-    deadline = time.monotonic() + PATIENCE
-    while not until(run):
-        assert time.monotonic() < deadline, f"still {run.status}\n{run.log()}"
-        time.sleep(0.01)
-    return run
 
 
 def events(run, kind):

@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import time
 
 import keras
 import numpy as np
 import pytest
+from waiting import wait
 
 import kplug
 from kplug import runs
@@ -15,8 +15,6 @@ from kplug.runs.completion import complete
 from kplug.runs.launch import launch
 
 pytestmark = pytest.mark.slow
-
-PATIENCE = 120.0
 
 DENSE = ["model.architecture=dense", "model.units=[32]"]
 
@@ -114,14 +112,6 @@ def parts(install_plugin):
 
 def start(root, values, *settings):
     return launch(complete({"backend": keras.backend.backend(), **values}, settings), root)
-
-
-def wait(run, until=lambda run: run.ended):
-    deadline = time.monotonic() + PATIENCE
-    while not until(run):
-        assert time.monotonic() < deadline, f"still {run.status}\n{run.log()}"
-        time.sleep(0.05)
-    return run
 
 
 @pytest.fixture(scope="module")
