@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kplug.runs.lookup import open_run
 from kplug.runs.records import MetricRecord
-from kplug.runs.run import Run, list_runs, open_run
+from kplug.runs.run import Run, list_runs
 
 if TYPE_CHECKING:
     from kplug.runs.spec import ComponentSpec, RunSpec

@@ -12,10 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kplug.errors import RunNotFoundError, RunStateError, RunStorageError, SpecError
+from kplug.errors import RunStateError, RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
-from kplug.runs.labels import read_labels
 from kplug.runs.process import is_alive, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader
 
@@ -139,30 +138,6 @@ def list_runs(root: Path | None = None) -> list[Run]:
     return list(_scan(runs_root(root)))
 
 
-def open_run(key: str, root: Path | None = None) -> Run:
-    """Return the run that a person means.
-
-    Args:
-        key: A run's id, the beginning of one, or a run's name.
-        root: The directory that holds the runs; the usual one by default.
-
-    Raises:
-        RunNotFoundError: If there is no such run, or several are meant.
-    """
-    runs = list_runs(root)
-    matches = (
-        [run for run in runs if run.id == key]
-        or [run for run in runs if _name_of(run) == key]
-        or [run for run in runs if key and run.id.startswith(key)]
-    )
-    if not matches:
-        raise RunNotFoundError(f"There is no run {key!r} in {runs_root(root)}. `kplug runs list` shows them.")
-    if len(matches) > 1:
-        ids = ", ".join(run.id for run in matches[:5])
-        raise RunNotFoundError(f"{key!r} could mean {len(matches)} runs: {ids}{', …' if len(matches) > 5 else ''}.")
-    return matches[0]
-
-
 def unreadable(root: Path, error: OSError) -> RunStorageError:
     """Return what is raised where a directory of runs cannot be read."""
     return RunStorageError(
@@ -187,16 +162,6 @@ def _scan(root: Path) -> Iterator[Run]:
         directory = RunDirectory(root / name)
         if is_run(directory):
             yield Run(directory)
-
-
-def _name_of(run: Run) -> str | None:
-    name = read_labels(run.directory).name
-    if name is not None:
-        return name
-    try:
-        return run.spec.name
-    except SpecError:
-        return None
 
 
 def _is_lost(status: dict[str, Any]) -> bool:
