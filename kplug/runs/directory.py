@@ -107,7 +107,7 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
             aside.mkdir()
             directory = RunDirectory(aside)
             directory.artifacts.mkdir()
-            write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n")
+            write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n", flush=True)
             write_atomically(directory.status, status)
             try:
                 aside.rename(root / run_id)
@@ -149,6 +149,27 @@ def write_atomically(path: Path, text: str, flush: bool = False) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
+
+
+def write_in_place(path: Path, text: str) -> None:
+    """Replace a file's content in the space that it has, on a full disk say, where there is none for another file.
+
+    Args:
+        path: The file, which holds JSON.
+        text: Its new content, JSON as well; with spaces behind it, if it is shorter than the old.
+
+    Raises:
+        OSError: If the content is too long for that; the old one stays what it was.
+    """
+    content = text.encode()
+    with path.open("r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        missing = len(content) - size
+        # Spaces behind JSON do no harm if there is room for some of them only.
+        if missing > 0 and file.write(b" " * missing) < missing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file.seek(0)
+        file.write(content.ljust(size))
 
 
 def _new_id(spec: RunSpec) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,17 +13,12 @@ from typing import TYPE_CHECKING, Any
 from kplug.errors import RunStateError, RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
-from kplug.runs.process import is_alive, kill, request_stop
+from kplug.runs.process import kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader
+from kplug.runs.status_file import ENDED, read_status
 
 if TYPE_CHECKING:
     from kplug.runs.spec import RunSpec
-
-ENDED = frozenset({"completed", "stopped", "failed", "lost"})
-"""The states a run does not leave by itself."""
-
-_START_PATIENCE = 60.0
-_OTHER_HOST_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -63,18 +56,7 @@ class Run:
     @property
     def status(self) -> dict[str, Any]:
         """State, process and progress, with `state` as it really is: `lost` if the process is gone without a word."""
-        try:
-            status = json.loads(self.directory.status.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            status = {"state": "lost", "error": "status.json is missing"}
-        except (OSError, ValueError) as error:
-            status = {"state": "lost", "error": f"status.json cannot be read: {error}"}
-        if not isinstance(status, dict):
-            status = {"state": "lost", "error": "status.json does not hold an object"}
-        status.setdefault("state", "lost")
-        if status["state"] not in ENDED and _is_lost(status):
-            status["state"] = "lost"
-        return status
+        return read_status(self.directory)
 
     @property
     def state(self) -> str:
@@ -98,11 +80,17 @@ class Run:
         return {}
 
     def log(self) -> str:
-        """Return everything the worker printed."""
+        """Return everything the worker printed.
+
+        Raises:
+            RunStorageError: If that cannot be read.
+        """
         try:
             return self.directory.log.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise RunStorageError(f"{self.directory.log} cannot be read: {error.strerror or error}.") from error
 
     def artifacts(self) -> list[Path]:
         """Return the files the run left for people, by name."""
@@ -110,8 +98,14 @@ class Run:
         return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
 
     def stop(self) -> None:
-        """Ask the worker to stop at the next batch; what it has learned is kept."""
-        request_stop(self.directory, self.status)
+        """Ask the worker, if there is one, to stop at the next batch; what it has learned is kept.
+
+        Raises:
+            RunStorageError: If it cannot be reached.
+        """
+        status = self.status
+        if status["state"] not in ENDED:
+            request_stop(self.directory, status)
 
     def kill(self) -> None:
         """End the worker at once; what it has done since its last checkpoint is lost.
@@ -120,7 +114,8 @@ class Run:
             RunStateError: If it has none on this machine.
         """
         status = self.status
-        if not kill(status):
+        # The process of a run that has ended may go on, if it is a notebook's, or another run's that this is a copy of.
+        if status["state"] in ENDED or not kill(status):
             host = status.get("host")
             where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
             raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
@@ -147,8 +142,13 @@ def unreadable(root: Path, error: OSError) -> RunStorageError:
 
 
 def is_run(directory: RunDirectory) -> bool:
-    """Say whether a directory is a run's: whether it has a spec."""
-    return os.path.exists(directory.spec)  # noqa: PTH110 - Path.exists raises where access is denied
+    """Say whether a directory is a run's: whether it has a spec, or a status where the spec is gone.
+
+    One whose name is no text is none: it could not be named.
+    """
+    # Path.exists raises where access is denied.
+    there = os.path.exists(directory.spec) or os.path.exists(directory.status)  # noqa: PTH110
+    return there and directory.id.isprintable()
 
 
 def _scan(root: Path) -> Iterator[Run]:
@@ -162,13 +162,3 @@ def _scan(root: Path) -> Iterator[Run]:
         directory = RunDirectory(root / name)
         if is_run(directory):
             yield Run(directory)
-
-
-def _is_lost(status: dict[str, Any]) -> bool:
-    if "pid" not in status:
-        begun = max(float(status.get(moment) or 0) for moment in ("created", "resumed"))
-        return time.time() - begun > _START_PATIENCE
-    alive = is_alive(status)
-    if alive is None:
-        return time.time() - float(status.get("heartbeat", 0)) > _OTHER_HOST_PATIENCE
-    return not alive

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from types import TracebackType
 from typing import Any
 
-from kplug.runs.directory import RunDirectory, write_atomically
-from kplug.runs.process import identity
+from kplug.runs.directory import RunDirectory, write_atomically, write_in_place
+from kplug.runs.process import identity, place_of
+from kplug.runs.status_file import ENDED
 
 _HEARTBEAT_SECONDS = 1.0
 
@@ -17,11 +19,13 @@ _HEARTBEAT_SECONDS = 1.0
 class StatusWriter:
     """Writes a run's status: at once when the state changes, and once a second as a heartbeat.
 
-    The worker is the file's only writer. Use it as a context manager.
+    The worker is the file's only writer. Use it as a context manager. A status that cannot be written (a full disk) costs
+    the run nothing: the next heartbeat tries again.
 
     Attributes:
         stop_requested: Set once the run is asked to stop.
         trained: Whether a batch has been trained; before, the worker may still refuse the run.
+        gone: Set once the run's directory is no longer where it was; the run is asked to stop then.
         before: The status as it was when the worker started.
     """
 
@@ -33,10 +37,11 @@ class StatusWriter:
         self._thread = threading.Thread(target=self._beat, name="kplug-heartbeat", daemon=True)
         self.before = dict(self._fields)
         self.stop_requested = threading.Event()
+        self.gone = threading.Event()
         self.trained = False
 
     def __enter__(self) -> StatusWriter:
-        self.update(**identity(), state="starting", started=time.time())
+        self.update(**identity(), place=place_of(self._directory), state="starting", started=time.time())
         self._thread.start()
         return self
 
@@ -47,10 +52,10 @@ class StatusWriter:
         self._thread.join()
 
     def update(self, **fields: Any) -> None:
-        """Change fields and write them at once."""
+        """Change fields and write them at once, so that they outlast a loss of power."""
         with self._lock:
             self._fields.update(fields)
-            self._write()
+            self._write(flush=True)
 
     def progress(self, **fields: Any) -> None:
         """Change fields and let the next heartbeat write them; cheap enough for every batch."""
@@ -69,6 +74,25 @@ class StatusWriter:
                     self._fields["state"] = "stopping"
                 self._write()
 
-    def _write(self) -> None:
+    def _write(self, flush: bool = False) -> None:
         self._fields["heartbeat"] = time.time()
-        write_atomically(self._directory.status, json.dumps(dict(self._fields), indent=2))
+        fields = dict(self._fields)
+        try:
+            write_atomically(self._directory.status, json.dumps(fields, indent=2), flush)
+        except OSError:
+            self._cope(fields)
+
+    def _cope(self, fields: dict[str, Any]) -> None:
+        """Find out why the status could not be written, and write the last one in another way."""
+        try:
+            there = place_of(self._directory) == fields.get("place")
+        except FileNotFoundError:
+            there = False
+        except OSError:
+            return
+        if not there:
+            self.gone.set()
+            self.stop_requested.set()
+        elif fields["state"] in ENDED:
+            with contextlib.suppress(OSError):
+                write_in_place(self._directory.status, json.dumps({**fields, "traceback": None}))

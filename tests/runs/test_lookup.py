@@ -45,7 +45,23 @@ def test_a_directory_of_any_name_is_a_run(tmp_path):
 
 @pytest.mark.parametrize(
     "key",
-    ["x" * 10_000, "", ".", "..", "../outside", "../outside/x", "./x", "x/", "/", "~", ".trash", "a\0b", "\n", "\x1b[2J", "\udcff"]
+    [
+        "x" * 10_000,
+        "",
+        ".",
+        "..",
+        "../outside",
+        "../outside/x",
+        "./x",
+        "x/",
+        "/",
+        "~",
+        ".trash",
+        "a\0b",
+        "\n",
+        "\x1b[2J",
+        "\udcff",
+    ],
     ids=ascii,
 )
 def test_no_key_leads_out_of_the_runs_directory(tmp_path, key):
