@@ -11,9 +11,16 @@ from typing import Any
 
 _GAP = "  "
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
-_DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+_UNSEEN = dict.fromkeys(
+    (
+        *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # directions of writing
+        *(0x2028, 0x2029),  # ends of lines and paragraphs
+        *range(0xD800, 0xE000),  # halves of surrogate pairs, which cannot be encoded
+    ),
+    "\N{REPLACEMENT CHARACTER}",
+)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LINE_SAFE = {**_CONTROLS, **_DIRECTIONS}
+_LINE_SAFE = {**_CONTROLS, **_UNSEEN}
 _TEXT_SAFE = {code: mark for code, mark in _LINE_SAFE.items() if chr(code) not in "\n\t"}
 
 
@@ -34,7 +41,7 @@ def print_json(value: Any) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in aligned columns; on a terminal the last column is cut at the screen's edge."""
-    lines = [list(header), *([safe_line(cell) for cell in row] for row in rows)]
+    lines = [[safe_line(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in lines:
@@ -46,7 +53,7 @@ def print_fields(fields: Sequence[tuple[str, str]], indent: str = "") -> None:
     """Print `name  value` lines with the values aligned."""
     width = max((len(name) for name, _ in fields), default=0)
     for name, value in fields:
-        print(f"{indent}{name.ljust(width)}  {safe_line(value)}".rstrip())
+        print(f"{indent}{safe_line(name).ljust(width)}  {safe_line(value)}".rstrip())
 
 
 def notice(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
 from collections.abc import Iterable
@@ -9,8 +10,11 @@ from dataclasses import asdict, dataclass
 
 from kplug.errors import RunStorageError, SpecError
 from kplug.runs.directory import RunDirectory, write_atomically
+from kplug.runs.json_file import read_json_object
 
 _LONGEST = {"name": 200, "tag": 60, "note": 10_000}
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Format characters that words of several languages, and emoji, are made with."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,9 @@ class Labels:
 
 def read_labels(directory: RunDirectory) -> Labels:
     """Return a run's labels; none where the file is missing or damaged."""
-    try:
-        content = json.loads(directory.labels.read_text(encoding="utf-8"))
-        name, tags, note = content.get("name"), content.get("tags", []), content.get("note", "")
-        return Labels(None if name is None else str(name), tuple(sorted(map(str, tags))), str(note))
-    except (OSError, ValueError, TypeError, AttributeError):
-        return Labels()
+    with contextlib.suppress(OSError, ValueError):
+        return _read(directory)
+    return Labels()
 
 
 def rename(directory: RunDirectory, name: str) -> Labels:
@@ -45,8 +46,9 @@ def rename(directory: RunDirectory, name: str) -> Labels:
         SpecError: If the name is too long, or has control characters.
         RunStorageError: If it cannot be kept.
     """
-    before = read_labels(directory)
-    return _written(directory, Labels(_checked("name", name) or None, before.tags, before.note))
+    name = checked_name(name)
+    before = _before(directory)
+    return _written(directory, Labels(name or None, before.tags, before.note))
 
 
 def tag(directory: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Labels:
@@ -56,8 +58,8 @@ def tag(directory: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] 
         SpecError: If a tag is empty, too long, or has white space or control characters.
         RunStorageError: If they cannot be kept.
     """
-    before = read_labels(directory)
     added = {_checked_tag(one) for one in add}
+    before = _before(directory)
     tags = (set(before.tags) | added) - {one.strip() for one in remove}
     return _written(directory, Labels(before.name, tuple(sorted(tags)), before.note))
 
@@ -69,17 +71,59 @@ def annotate(directory: RunDirectory, note: str) -> Labels:
         SpecError: If the note is too long.
         RunStorageError: If it cannot be kept.
     """
-    before = read_labels(directory)
     if len(note) > _LONGEST["note"]:
         raise SpecError(f"A note may have {_LONGEST['note']} characters. Received: {len(note)}")
+    before = _before(directory)
     return _written(directory, Labels(before.name, before.tags, note.strip()))
+
+
+def checked_name(name: str) -> str:
+    """Return a name as it is kept, without space around it.
+
+    Raises:
+        SpecError: If it is too long, or has control characters.
+    """
+    return _checked("name", name)
+
+
+def _read(directory: RunDirectory) -> Labels:
+    """Return a run's labels.
+
+    Raises:
+        OSError: If they cannot be read.
+        ValueError: If they are damaged.
+    """
+    try:
+        content = read_json_object(directory.labels)
+    except FileNotFoundError:
+        return Labels()
+    name, tags, note = content.get("name"), content.get("tags", []), content.get("note", "")
+    if not isinstance(tags, list) or not all(isinstance(one, str) for one in (name or "", note, *tags)):
+        raise ValueError("a name, a tag or the note is no text")
+    return Labels(name, tuple(sorted(tags)), note)
+
+
+def _before(directory: RunDirectory) -> Labels:
+    """Return the labels that are about to change; a damaged file is kept beside them.
+
+    Raises:
+        RunStorageError: If there are some that cannot be read, and would be lost.
+    """
+    try:
+        return _read(directory)
+    except ValueError:
+        with contextlib.suppress(OSError):
+            directory.labels.replace(directory.labels.with_suffix(".json.damaged"))
+        return Labels()
+    except OSError as error:
+        raise RunStorageError(f"{directory.labels} cannot be read: {error.strerror or error}.") from error
 
 
 def _checked(what: str, text: str) -> str:
     text = text.strip()
     if len(text) > _LONGEST[what]:
         raise SpecError(f"A {what} may have {_LONGEST[what]} characters. Received: {len(text)}")
-    if any(unicodedata.category(character) in {"Cc", "Cf"} for character in text):
+    if any(unicodedata.category(one) in {"Cc", "Cf", "Cs"} and one not in _JOINERS for one in text):
         raise SpecError(f"A {what} may not have control characters. Received: {text!r}")
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+from kplug.errors import RunStorageError
 
 
 @dataclass(frozen=True)
@@ -34,30 +37,44 @@ class MetricRecord:
 class RecordWriter:
     """Appends records to a file; there is one writer per file.
 
-    A torn last line, left by a crash, is cut off when the file is opened.
+    A torn last line, left by a crash, is cut off when the file is opened. A record that does not fit (a full disk)
+    waits for those after it, and is written when there is room again.
 
     Args:
         path: The file; made if need be.
         size: Bytes to keep of what is there; all by default.
+
+    Raises:
+        RunStorageError: If the file cannot be opened.
     """
 
     def __init__(self, path: Path, size: int | None = None) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        if size is not None and size < os.lseek(self._descriptor, 0, os.SEEK_END):
+        self._path = path
+        self._waiting = b""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise RunStorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+        if size is not None and size < self._end():
             os.ftruncate(self._descriptor, size)
         self._cut_torn_tail()
+        self._size = self._end()
 
     def flushed_size(self) -> int:
-        """Make sure that what was written is on the disk, and return the file's size."""
+        """Make sure that all records are on the disk, and return the file's size.
+
+        Raises:
+            OSError: If they are not.
+        """
+        self._write_waiting()
         os.fsync(self._descriptor)
-        return os.lseek(self._descriptor, 0, os.SEEK_END)
+        return self._end()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record, in one write."""
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
-        written = os.write(self._descriptor, line)
-        while written < len(line):
-            written += os.write(self._descriptor, line[written:])
+        self._waiting += orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+        with contextlib.suppress(OSError):
+            self._write_waiting()
 
     def write_metrics(self, record: MetricRecord) -> None:
         """Append metrics. JSON has no NaN: a value that is not finite is written as null."""
@@ -72,11 +89,50 @@ class RecordWriter:
         )
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file.
+
+        Raises:
+            RunStorageError: If there are records that could not be written.
+        """
+        try:
+            self._write_waiting()
+        except OSError as error:
+            lost = self._waiting.count(b"\n")
+            raise RunStorageError(
+                f"{self._path} cannot be written: {error.strerror or error}. Records that are not in it: {lost}."
+            ) from error
+        finally:
+            os.close(self._descriptor)
+
+    def _write_waiting(self) -> None:
+        """Write the lines that wait; if not all can be written, as many as fit whole.
+
+        Raises:
+            OSError: If some could not be written; they go on waiting.
+        """
+        if self._end() < self._size:
+            self._cut_torn_tail()  # somebody has shortened the file
+            self._size = self._end()
+        elif self._end() > self._size:
+            os.ftruncate(self._descriptor, self._size)  # half a line that could not be taken back at once
+        written = 0
+        try:
+            while written < len(self._waiting):
+                written += os.write(self._descriptor, self._waiting[written:])
+        except OSError:
+            written = self._waiting.rfind(b"\n", 0, written) + 1
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._size + written)
+            raise
+        finally:
+            self._size += written
+            self._waiting = self._waiting[written:]
+
+    def _end(self) -> int:
+        return os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def _cut_torn_tail(self) -> None:
-        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        size = self._end()
         position = size
         while position > 0:
             start = max(0, position - 65536)
@@ -92,25 +148,44 @@ class RecordWriter:
 class RecordReader:
     """Reads what has been appended since the last call.
 
-    Lines that are not JSON objects are counted in `malformed` and passed over.
+    A run that is resumed cuts its records where its checkpoint was, and writes them anew: what was read is read again
+    then.
+
+    Attributes:
+        malformed: Lines that are not JSON objects, which are passed over.
+        restarts: How often the file was cut, so that the next records were again those from its beginning.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._last = b""
         self.malformed = 0
+        self.restarts = 0
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the records whose lines are complete and were not returned before."""
+        """Return the records whose lines are complete and were not returned before.
+
+        Raises:
+            RunStorageError: If the file cannot be read.
+        """
         try:
             with self._path.open("rb") as file:
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._last))
+                if file.read(len(self._last)) != self._last:
+                    file.seek(0)
+                    self._offset, self._last, self.malformed = 0, b"", 0
+                    self.restarts += 1
                 content = file.read()
         except FileNotFoundError:
             return []
-        end = content.rfind(b"\n") + 1
-        self._offset += end
-        return list(self._parsed(content[:end].splitlines()))
+        except OSError as error:
+            raise RunStorageError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        content = content[: content.rfind(b"\n") + 1]
+        if content:
+            self._offset += len(content)
+            self._last = content[content.rfind(b"\n", 0, -1) + 1 :]
+        return list(self._parsed(content.splitlines()))
 
     def read_metrics(self) -> list[MetricRecord]:
         """Return the new records as metrics."""
@@ -118,7 +193,7 @@ class RecordReader:
         for record in self.read():
             try:
                 records.append(_metric_record(record))
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 self.malformed += 1
         return records
 

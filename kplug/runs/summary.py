@@ -95,6 +95,6 @@ def _last_epoch(lines: list[bytes]) -> dict[str, float | None] | None:
         try:
             metrics = orjson.loads(line)["metrics"]
             return {name: None if value is None else float(value) for name, value in metrics.items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             continue
     return None

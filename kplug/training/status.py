@@ -19,8 +19,8 @@ _HEARTBEAT_SECONDS = 1.0
 class StatusWriter:
     """Writes a run's status: at once when the state changes, and once a second as a heartbeat.
 
-    The worker is the file's only writer. Use it as a context manager. A status that cannot be written (a full disk) costs
-    the run nothing: the next heartbeat tries again.
+    The worker is the file's only writer. Use it as a context manager. A status that cannot be written (a full disk)
+    costs the run nothing: the next heartbeat tries again.
 
     Attributes:
         stop_requested: Set once the run is asked to stop.

@@ -1,5 +1,7 @@
 """Names, tags and notes."""
 
+import time
+
 import pytest
 
 from kplug.errors import RunNotFoundError, RunStateError, SpecError
@@ -86,7 +88,7 @@ def test_the_trash_is_emptied_for_good(directory, tmp_path):
 
 
 def test_a_run_that_has_not_ended_is_not_deleted(directory):
-    directory.status.write_text('{"state": "starting", "created": 9e12}')
+    directory.status.write_text(f'{{"state": "starting", "created": {time.time()}}}')
     with pytest.raises(RunStateError, match=r"is starting\. Stop it first"):
         delete(Run(directory))
     assert directory.path.exists()

@@ -24,7 +24,7 @@ def runs(tmp_path, monkeypatch):
         directory = create_run_directory(tmp_path, spec_from({"model": "kplug/vae", "dataset": "kplug/digits"}), {})
         state = "running" if number == 1 else "completed"
         moment = time.time() - (4 - number) * DAY
-        identity = {"host": "elsewhere", "pid": 1, "heartbeat": time.time() + 1000}
+        identity = {"host": "elsewhere", "pid": 1, "heartbeat": time.time() + 60}
         write_atomically(directory.status, json.dumps({"state": state, "created": moment, "ended": moment, **identity}))
         directory.checkpoints.mkdir()
         (directory.checkpoints / "step-1.npz").write_bytes(b"0" * 10**6)

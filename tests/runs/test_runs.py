@@ -86,8 +86,9 @@ def test_a_run_whose_process_is_gone_is_lost(run):
 
 
 def test_a_reused_pid_is_not_the_run(run):
-    set_status(run, state="running", **{**identity(), "process_created": 1.0})
-    assert run.state == "lost"
+    for other in ({"process_created": 1.0, "process_start": None}, {"process_start": "another"}):
+        set_status(run, state="running", **{**identity(), **other})
+        assert run.state == "lost"
 
 
 def test_an_ended_run_stays_what_it_is(run):
