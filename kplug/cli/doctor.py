@@ -19,6 +19,7 @@ from kplug.cli.catalog import announce_inspection
 from kplug.cli.output import print_fields, print_json
 from kplug.cli.quick import QuickCommand
 from kplug.places import cache_root, runs_root
+from kplug.runs.devices import gpus
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-probability", "jax", "torch", "textual", "typer", "pydantic", "numpy")
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -66,21 +67,16 @@ def _version(name: str) -> str | None:
 
 
 def _gpus() -> list[dict[str, Any]]:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return [
-            {
-                "name": pynvml.nvmlDeviceGetName(handle),
-                "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-                "free_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).free,
-            }
-            for handle in handles
-        ]
-    except pynvml.NVMLError:
-        return []
+    return [
+        {
+            "device": f"gpu:{gpu.index}",
+            "name": gpu.name,
+            "uuid": gpu.uuid,
+            "memory_bytes": gpu.memory_bytes,
+            "free_bytes": gpu.free_bytes,
+        }
+        for gpu in gpus()
+    ]
 
 
 def _plugins() -> list[dict[str, Any]]:
@@ -127,7 +123,10 @@ def _print(report: dict[str, Any]) -> None:
     )
     print("\nGPUs")
     gpus = [
-        (gpu["name"], f"{gpu['free_bytes'] / 2**30:.1f} of {gpu['memory_bytes'] / 2**30:.1f} GiB free")
+        (
+            f"{gpu['device']} {gpu['name']}",
+            f"{gpu['free_bytes'] / 2**30:.1f} of {(gpu['memory_bytes'] or 0) / 2**30:.1f} GiB free",
+        )
         for gpu in report["gpus"]
     ]
     print_fields(gpus or [("none", "")], indent="  ")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 RunsDir = Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")]
 Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or its name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MaxRunning = Annotated[
+    int | None,
+    typer.Option("--max-running", min=1, help="Wait until fewer than this many runs go on, here or on the named GPUs."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

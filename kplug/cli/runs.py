@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kplug.cli import run_keeping
-from kplug.cli.output import print_fields, print_json, print_table, safe_text
+from kplug.cli.output import print_json, print_table, safe_text
 from kplug.cli.quick import QuickCommand, QuickGroup
-from kplug.cli.run_arguments import Json, Key, RunsDir, cell, opened, root_of
+from kplug.cli.run_arguments import Json, Key, MaxRunning, RunsDir, cell, opened, root_of
 
 if TYPE_CHECKING:
-    from kplug.runs import Run
+    pass
 
 app = typer.Typer(cls=QuickGroup, help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -76,31 +76,14 @@ def _print_runs(found: list[Any], columns: str | None) -> None:
 
 @app.command("show", cls=QuickCommand)
 def show_command(run: Key, runs_dir: RunsDir = None, json: Json = False) -> None:
-    """Show a run: what was asked, how far it is, its last metrics and its artifacts."""
-    from kplug.runs.summary import summary_of
+    """Show a run: what was asked, how far it is, what happened to it, its last metrics and its artifacts."""
+    from kplug.cli.run_view import print_run, run_as_json
 
     found = opened(run, runs_dir)
-    status = found.status
     if json:
-        print_json(
-            {
-                **summary_of(found),
-                "path": str(found.directory.path),
-                "status": status,
-                "spec": found.spec.model_dump(),
-                "artifacts": [str(path) for path in found.artifacts()],
-            }
-        )
-        return
-    print_fields(_fields(found, status))
-    for title, metrics in (("last metrics", found.last_metrics()), ("test metrics", status.get("test_metrics") or {})):
-        if metrics:
-            print(f"\n{title}")
-            print_fields([(name, f"{value:.6g}") for name, value in metrics.items()], indent="  ")
-    if found.artifacts():
-        print("\nartifacts")
-        for path in found.artifacts():
-            print_fields([(str(path), "")], indent="  ")
+        print_json(run_as_json(found))
+    else:
+        print_run(found)
 
 
 @app.command("log", cls=QuickCommand)
@@ -140,6 +123,7 @@ def stop_command(run: Key, runs_dir: RunsDir = None) -> None:
 @app.command("resume", cls=QuickCommand)
 def resume_command(
     run: Key,
+    max_running: MaxRunning = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the worker and return at once.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -147,7 +131,7 @@ def resume_command(
     from kplug.runs.launch import resume
 
     found = opened(run, runs_dir)
-    resume(found)
+    resume(found, max_running)
     if detach:
         print(found.id)
         return
@@ -173,7 +157,9 @@ def clone_command(
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Another number of epochs.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Another device.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call the new run.")] = None,
+    max_running: MaxRunning = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -183,11 +169,13 @@ def clone_command(
     from kplug.runs.launch import launch
 
     found = opened(run, runs_dir)
-    changed = {"epochs": epochs, "seed": seed}
+    changed = {"epochs": epochs, "seed": seed, "device": device}
     values = {**found.spec.model_dump(), **{field: value for field, value in changed.items() if value is not None}}
     new = launch(
         complete({**values, "name": name}, settings or (), source=f"the spec of {found.id}"),
         runs_root(root_of(runs_dir)),
+        max_running,
+        parent=found.id,
     )
     if detach:
         print(new.id)
@@ -201,42 +189,6 @@ def _chosen(metrics: dict[str, float | None]) -> list[tuple[str, float | None]]:
     """Return the one or two metrics that say most: the loss, and the validation loss."""
     names = [name for name in ("loss", "val_loss") if name in metrics] or list(metrics)[:2]
     return [(name, metrics[name]) for name in names]
-
-
-def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
-    from kplug.runs.labels import read_labels
-
-    spec, labels = run.spec, read_labels(run.directory)
-    fields = [("id", run.id), ("name", labels.name or spec.name or ""), ("state", str(status["state"]))]
-    if labels.tags:
-        fields.append(("tags", ", ".join(labels.tags)))
-    if labels.note:
-        fields.append(("note", labels.note))
-    if status.get("error"):
-        fields.append(("error", str(status["error"])))
-    if status.get("evaluation_error"):
-        fields.append(("test split", f"could not be evaluated: {status['evaluation_error']}"))
-    if status.get("artifact_error"):
-        fields.append(("artifacts", f"not all could be drawn: {status['artifact_error']}"))
-    fields += [("path", str(run.directory.path))]
-    for section in ("model", "dataset", "loss", "optimizer"):
-        component = getattr(spec, section)
-        if component is not None:
-            parameters = ", ".join(f"{name}={value!r}" for name, value in component.parameters.items())
-            fields.append((section, f"{component.name}({parameters})"))
-    fields += [
-        ("epochs", f"{status.get('epoch', 0)} of {spec.epochs}"),
-        ("batch size", str(spec.batch_size)),
-        ("seed", str(spec.seed)),
-        ("backend", spec.backend),
-        ("precision", spec.precision),
-    ]
-    execution = status.get("execution")
-    if isinstance(execution, dict):
-        fields.append(("execution", ", ".join(f"{name} {value}" for name, value in execution.items())))
-    if status.get("started") and status.get("ended"):
-        fields.append(("took", f"{float(status['ended']) - float(status['started']):.1f} s"))
-    return fields
 
 
 run_keeping.add_to(app)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kplug.cli.output import print_json
+from kplug.cli.run_arguments import MaxRunning
 from kplug.errors import SpecError
 from kplug.places import runs_root
 
@@ -41,6 +42,10 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.PARAMETER=VALUE", help="A hyper-parameter, as in model.latent_dim=16."),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="auto, cpu, gpu, gpu:0 or gpu:0,1; auto: the GPU with most free memory, if any."),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option("--precision", help="float32, mixed_float16 or mixed_bfloat16; float32 by default."),
@@ -61,6 +66,7 @@ def train(
         str | None, typer.Option("--best", metavar="METRIC", help="Keep the best model by this metric, val_loss say.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call the run.")] = None,
+    max_running: MaxRunning = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
     runs_dir: Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")] = None,
     json: Annotated[bool, typer.Option("--json", help="With --detach: print the run as JSON.")] = False,
@@ -82,6 +88,7 @@ def train(
         "batch_size": batch_size,
         "seed": seed,
         "backend": backend,
+        "device": device,
         "precision": precision,
         "jit": jit,
         "checkpoint_seconds": checkpoint_seconds,
@@ -96,7 +103,7 @@ def train(
     values = _merged(given, config)
     _announce()
     spec = complete(values, settings or (), source=config or "kplug train")
-    run = launch(spec, runs_root(runs_dir))
+    run = launch(spec, runs_root(runs_dir), max_running)
     if detach:
         _report_detached(run, json)
         return

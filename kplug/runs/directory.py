@@ -97,7 +97,8 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
         RunStorageError: If the directory cannot be made; nothing is left behind.
     """
     made = _missing_parents(root)
-    status = json.dumps({"state": "starting", "created": time.time(), **environment}, indent=2)
+    now = time.time()
+    status = json.dumps({**starting(now, environment.get("max_running")), "created": now, **environment}, indent=2)
     aside: Path | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,11 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
             f"The runs directory {root} cannot be written: {error.strerror or error}. "
             "Choose another with --runs-dir or KPLUG_HOME."
         ) from error
+
+
+def starting(now: float, max_running: int | None) -> dict[str, Any]:
+    """Return the state of a run that has no worker yet."""
+    return {"state": "starting"} if max_running is None else {"state": "queued", "queued": now}
 
 
 def write_atomically(path: Path, text: str, flush: bool = False) -> None:

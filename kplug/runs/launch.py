@@ -10,28 +10,34 @@ import time
 from pathlib import Path
 
 from kplug.errors import RunStateError, RunStorageError
-from kplug.runs.directory import create_run_directory, write_atomically
+from kplug.runs.directory import create_run_directory, starting, write_atomically
 from kplug.runs.lock import RunLock
 from kplug.runs.process import start_worker
 from kplug.runs.run import Run
 from kplug.runs.spec import RunSpec
 
 _LOCK_PATIENCE = 10.0
-_KEPT = ("created", "command", "cwd", "execution", "data_sha256", "epoch", "epochs", "step", "steps_per_epoch")
+_KEPT = (
+    *("created", "command", "cwd", "parent", "execution", "data_sha256"),
+    *("epoch", "epochs", "step", "steps_per_epoch"),
+)
 """What a resumed run's status keeps of the earlier one."""
 
 
-def launch(spec: RunSpec, root: Path) -> Run:
+def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: str | None = None) -> Run:
     """Start a run, detached from this process, and return it.
 
     Args:
         spec: What to do, as `complete` returns it.
         root: The directory that holds the runs.
+        max_running: How many runs may go on at once, this one included; it waits for its turn. By default it starts.
+        parent: The run whose spec this one's was made from.
 
     Raises:
         RunStorageError: If the run's directory cannot be made or its process not be started; nothing is left behind.
     """
-    directory = create_run_directory(root, spec, {"command": sys.argv, "cwd": os.fspath(Path.cwd())})
+    told = {"command": sys.argv, "cwd": os.fspath(Path.cwd()), "max_running": max_running, "parent": parent}
+    directory = create_run_directory(root, spec, {name: value for name, value in told.items() if value is not None})
     try:
         start_worker(directory, spec.backend)
     except RunStorageError:
@@ -40,11 +46,12 @@ def launch(spec: RunSpec, root: Path) -> Run:
     return Run(directory)
 
 
-def resume(run: Run) -> None:
+def resume(run: Run, max_running: int | None = None) -> None:
     """Take an interrupted run up where its newest checkpoint is, detached from this process.
 
     Args:
         run: A run that was stopped, failed or is lost.
+        max_running: How many runs may go on at once, this one included; it waits for its turn. By default it starts.
 
     Raises:
         RunStateError: If the run is not over, or has completed, or has a worker.
@@ -63,10 +70,10 @@ def resume(run: Run) -> None:
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
     try:
-        before = {name: status[name] for name in _KEPT if name in status}
-        write_atomically(
-            run.directory.status, json.dumps({**before, "state": "starting", "resumed": time.time()}, indent=2)
-        )
+        now = time.time()
+        fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
+        fields |= {"resumed": now} if max_running is None else {"resumed": now, "max_running": max_running}
+        write_atomically(run.directory.status, json.dumps(fields, indent=2))
         run.directory.control.unlink(missing_ok=True)
     except OSError as error:
         raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error

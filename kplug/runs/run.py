@@ -60,7 +60,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`starting`, `running`, `stopping`, `completed`, `stopped`, `failed` or `lost`."""
+        """`queued`, `starting`, `running`, `stopping`, `completed`, `stopped`, `failed` or `lost`."""
         return str(self.status["state"])
 
     @property
@@ -78,6 +78,10 @@ class Run:
             if record.epoch_end:
                 return dict(record.metrics)
         return {}
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what happened to the run, oldest first: each event has its `time` and what it is, `event`."""
+        return RecordReader(self.directory.events).read()
 
     def log(self) -> str:
         """Return everything the worker printed.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from kplug.errors import SpecError
+from kplug.runs.devices import DEVICE_PATTERN
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -47,6 +48,8 @@ class RunSpec(_Strict):
         batch_size: Samples per optimizer step.
         seed: Seed of every random number the run draws.
         backend: What Keras computes with.
+        device: What it computes on: `auto` (the GPU with the most free memory, or the CPU where there is none), `cpu`,
+            `gpu`, `gpu:0`, or `gpu:0,1` for several, which share each batch.
         precision: Dtype policy of the model.
         jit: Whether training is compiled by XLA; `None` leaves it to Keras.
         checkpoint_seconds: Seconds from one checkpoint to the next, or `None`.
@@ -66,6 +69,7 @@ class RunSpec(_Strict):
     batch_size: Annotated[int, Field(ge=1)] = 128
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    device: Annotated[str, Field(pattern=DEVICE_PATTERN)] = "auto"
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     jit: bool | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] | None = 30.0
@@ -126,4 +130,6 @@ def _problem(source: str, problem: Any) -> str:
     given = repr(problem.get("input"))
     given = given if len(given) <= 80 else f"{given[:77]}..."
     message = problem["msg"].removeprefix("Input ")
+    if problem["loc"] == ("device",) and problem["type"] == "string_pattern_mismatch":
+        message = "should be auto, cpu, gpu, gpu:0 or gpu:0,1"
     return f"{source}: {where} = {given}: {message}."

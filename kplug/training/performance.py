@@ -39,6 +39,7 @@ class Execution:
         fused_adam: Whether Adam's update is one kernel per variable instead of a dozen.
         jit_compile: What `compile` was told.
         record_every: Steps from one record of the metrics to the next.
+        devices: Devices that share each batch.
     """
 
     device: str
@@ -49,6 +50,7 @@ class Execution:
     fused_adam: bool
     jit_compile: bool | str
     record_every: int = 1
+    devices: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the choices as JSON can hold them."""
@@ -75,6 +77,7 @@ class Machine:
     cores: int
     intra_op_threads: int
     inter_op_threads: int
+    devices: int = 1
 
 
 def set_up_backend(backend: str, before: Execution | None = None) -> Machine:
@@ -149,7 +152,8 @@ def choose_execution(
     tensorflow = backend == "tensorflow"
     pipeline = "fit"
     if arrays is not None:
-        pipeline = "tensor" if tensorflow and _fits_twice(arrays) else "array"
+        # Batches that several devices share are made outside of them.
+        pipeline = "tensor" if tensorflow and machine.devices == 1 and _fits_twice(arrays) else "array"
     steps = 1
     step_seconds = None
     steps_per_epoch = None if arrays is None else math.ceil(len(_first(arrays)) / batch_size)
@@ -169,6 +173,7 @@ def choose_execution(
         fused_adam=tensorflow and machine.device == "cpu" and _is_plain_adam(optimizer),
         jit_compile="auto" if jit_compile is None else jit_compile,
         record_every=_record_every(step_seconds, steps_per_epoch, steps),
+        devices=machine.devices,
     )
 
 

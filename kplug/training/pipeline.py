@@ -41,20 +41,26 @@ def epoch_order(size: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class ArrayBatches(keras.utils.PyDataset):
-    """Batches gathered from NumPy arrays, for the backends that have no pipeline of their own."""
+    """Batches gathered from NumPy arrays, for the backends that have no pipeline of their own.
 
-    def __init__(self, arrays: Any, batch_size: int) -> None:
+    Args:
+        arrays: Arrays of one length, in a tuple.
+        batch_size: Samples per batch; the last batch of an epoch may be smaller.
+        multiple: A number that divides the size of every batch; up to that many samples of an epoch are left out.
+    """
+
+    def __init__(self, arrays: Any, batch_size: int, multiple: int = 1) -> None:
         super().__init__()
         self._arrays = arrays
         self._batch_size = batch_size
-        self._size = _size(arrays)
-        self.order = np.arange(self._size, dtype="int32")
+        self._size = _size(arrays) // multiple * multiple
+        self.order = np.arange(_size(arrays), dtype="int32")
 
     def __len__(self) -> int:
         return math.ceil(self._size / self._batch_size)
 
     def __getitem__(self, index: int) -> Any:
-        chosen = self.order[index * self._batch_size : (index + 1) * self._batch_size]
+        chosen = self.order[index * self._batch_size : min((index + 1) * self._batch_size, self._size)]
         return tree.map_structure(lambda array: array[chosen], self._arrays)
 
     def use_order(self, order: np.ndarray) -> None:
@@ -135,10 +141,11 @@ def rest_of_epoch(batches: Any, done: int) -> Any:
     return batches.skip(done) if hasattr(batches, "skip") and hasattr(batches, "cardinality") else None
 
 
-def steps_per_epoch(train: Any, arrays: Any, batch_size: int) -> int | None:
+def steps_per_epoch(train: Any, arrays: Any, batch_size: int, execution: Execution) -> int | None:
     """Return how many batches an epoch has, or `None` if the data do not say."""
     if arrays is not None:
-        return math.ceil(_size(arrays) / batch_size)
+        multiple = batch_multiple(execution.devices)
+        return math.ceil(_size(arrays) // multiple * multiple / batch_size)
     if isinstance(train, tuple):
         return math.ceil(len(tree.flatten(train)[0]) / batch_size)
     cardinality = getattr(train, "cardinality", None)
@@ -163,8 +170,9 @@ def fit_arguments(
         batch_size: Samples per batch.
         seed: The run's seed.
     """
-    validation = {"validation_data": dataset.validation}
-    if isinstance(dataset.validation, tuple):
+    held_out = shareable(dataset.validation, batch_size, execution.devices)
+    validation = {"validation_data": held_out}
+    if isinstance(held_out, tuple):
         validation["validation_batch_size"] = batch_size
     if execution.pipeline == "tensor":
         steps = math.ceil(_size(arrays) / batch_size)
@@ -175,7 +183,7 @@ def fit_arguments(
         data = {"x": batches, "shuffle": False, **validation, **({"steps_per_epoch": steps} if whole else {})}
         return data, [EpochOrder(_size(arrays), seed, use_order)]
     if execution.pipeline == "array":
-        array_batches = ArrayBatches(arrays, batch_size)
+        array_batches = ArrayBatches(arrays, batch_size, batch_multiple(execution.devices))
         return {"x": array_batches, "shuffle": False, **validation}, [
             EpochOrder(_size(arrays), seed, array_batches.use_order)
         ]
@@ -183,6 +191,18 @@ def fit_arguments(
         named = dict(zip(("x", "y", "sample_weight"), dataset.train, strict=False))
         return {**named, "batch_size": batch_size, **validation}, []
     return {"x": dataset.train, **validation}, []
+
+
+def batch_multiple(devices: int) -> int:
+    """Return the number that must divide the size of every batch; JAX shares a batch equally or not at all."""
+    return devices if keras.backend.backend() == "jax" else 1
+
+
+def shareable(split: Any, batch_size: int, devices: int) -> Any:
+    """Return a validation or test split whose batches several devices can share; of arrays up to some samples less."""
+    multiple = batch_multiple(devices)
+    arrays = training_arrays(split)
+    return split if multiple == 1 or arrays is None else ArrayBatches(arrays, batch_size, multiple)
 
 
 def _size(arrays: Any) -> int:

@@ -41,7 +41,8 @@ class StatusWriter:
         self.trained = False
 
     def __enter__(self) -> StatusWriter:
-        self.update(**identity(), place=place_of(self._directory), state="starting", started=time.time())
+        state = "queued" if self._fields.get("state") == "queued" else "starting"
+        self.update(**identity(), place=place_of(self._directory), state=state, started=time.time())
         self._thread.start()
         return self
 
@@ -70,7 +71,7 @@ class StatusWriter:
             if not self.stop_requested.is_set() and self._directory.control.exists():
                 self.stop_requested.set()
             with self._lock:
-                if self.stop_requested.is_set() and self._fields["state"] in {"starting", "running"}:
+                if self.stop_requested.is_set() and self._fields["state"] in {"queued", "starting", "running"}:
                     self._fields["state"] = "stopping"
                 self._write()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from kplug.runs.devices import Gpu, gpus
 from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
 
@@ -19,7 +20,8 @@ class SystemSampler:
     """Appends one sample every two seconds to `system.jsonl`. Use it as a context manager.
 
     A sample has `time`, `cpu_percent` (of one core, this process), `memory_bytes` (resident), `host_cpu_percent`,
-    `host_memory_percent`, and per GPU `utilization_percent`, `memory_bytes`, `power_watts`, `temperature_celsius`.
+    `host_memory_percent`, and for each GPU that this process sees its `uuid`, `utilization_percent`, `memory_bytes`,
+    `power_watts` and `temperature_celsius`.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -39,7 +41,6 @@ class SystemSampler:
         self._thread.join()
 
     def _sample_until_ended(self) -> None:
-        gpus = _Gpus()
         writer = RecordWriter(self._path)
         self._process.cpu_percent()
         psutil.cpu_percent()
@@ -51,42 +52,17 @@ class SystemSampler:
                     "memory_bytes": self._process.memory_info().rss,
                     "host_cpu_percent": psutil.cpu_percent(),
                     "host_memory_percent": psutil.virtual_memory().percent,
-                    "gpus": gpus.sample(),
+                    "gpus": [_sample(gpu) for gpu in gpus()],
                 }
             )
         writer.close()
 
 
-class _Gpus:
-    """NVIDIA's GPUs, or none where there is no driver."""
-
-    def __init__(self) -> None:
-        import pynvml
-
-        self._nvml = pynvml
-        try:
-            pynvml.nvmlInit()
-            self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        except pynvml.NVMLError:
-            self._handles = []
-
-    def sample(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "utilization_percent": self._read(
-                    lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu, handle
-                ),
-                "memory_bytes": self._read(lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used, handle),
-                "power_watts": self._read(lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000, handle),
-                "temperature_celsius": self._read(
-                    lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU), handle
-                ),
-            }
-            for handle in self._handles
-        ]
-
-    def _read(self, query: Any, handle: Any) -> Any:
-        try:
-            return query(self._nvml, handle)
-        except self._nvml.NVMLError:
-            return None
+def _sample(gpu: Gpu) -> dict[str, Any]:
+    return {
+        "uuid": gpu.uuid,
+        "utilization_percent": gpu.utilization_percent,
+        "memory_bytes": gpu.used_bytes,
+        "power_watts": gpu.power_watts,
+        "temperature_celsius": gpu.temperature_celsius,
+    }

@@ -8,19 +8,27 @@ import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kplug.errors import KplugError
+from kplug.runs.devices import Gpu
 from kplug.runs.directory import RunDirectory
 from kplug.runs.lock import RunLock
+from kplug.runs.queue import QUEUED, wait_for_place
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec, read_spec_values, spec_from
 from kplug.training.checkpoints import Checkpoints
+from kplug.training.devices import data_parallel, insist_found, use_device
 from kplug.training.environment import environment
 from kplug.training.performance import Execution, set_up_backend
 from kplug.training.status import StatusWriter
 from kplug.training.system import SystemSampler
+
+if TYPE_CHECKING:
+    from kplug.training.assembly import Assembly
+    from kplug.training.recorder import Recorder
 
 
 def main() -> int:
@@ -37,8 +45,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
-            with SystemSampler(directory):
-                ending = _execute(spec, directory, status, events)
+            ending = _waited(directory, status, events) or _executed(spec, directory, status, events)
         except Exception as error:  # noqa: BLE001 - whatever ends a run is that run's result
             ending = _failure(error, status)
         with contextlib.suppress(OSError):
@@ -63,27 +70,67 @@ def _said(ending: dict[str, Any]) -> dict[str, Any]:
     return {name: ending[name] for name in ("error", "traceback") if ending.get(name)}
 
 
-def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
+def _waited(directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any] | None:
+    """Wait until the run has a place, if it was told to; return the status at the end if it was stopped instead."""
+    if status.before.get("state") != QUEUED:
+        return None
+    events.write({"time": time.time(), "event": QUEUED})
+
+    def tell(before: list[str]) -> None:
+        status.update(waiting_for=before)
+        print(f"kplug: waiting for a place; before it: {', '.join(before)}", flush=True)
+
+    if not wait_for_place(directory, int(status.before["max_running"]), tell, status.stop_requested.is_set):
+        return {"state": "stopped", "waiting_for": []}
+    status.update(state="starting", started=time.time(), waiting_for=[])
+    return None
+
+
+def _executed(spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
+    """Choose the devices and train, and return the status at the end."""
+    gpus = use_device(spec.device, directory, status.before.get("execution"), status.update)
+    with SystemSampler(directory):
+        return _execute(spec, directory, status, events, gpus)
+
+
+def _execute(
+    spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter, gpus: list[Gpu] | None
+) -> dict[str, Any]:
     """Train, and return the status at the end."""
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
     execution = None if checkpoint is None else Execution.from_json(status.before.get("execution"))
     with ThreadPoolExecutor(1) as pool:
         # Git may take its time; importing Keras takes longer.
         surroundings = pool.submit(environment)
-        machine = set_up_backend(spec.backend, execution)
+        machine = replace(set_up_backend(spec.backend, execution), devices=max(1, len(gpus or ())))
         import keras
 
-        from kplug.training.artifacts import draw_artifacts, save_model
         from kplug.training.assembly import assemble
         from kplug.training.trainer import Resumed, train
 
     resumed = Resumed(checkpoint, execution)
+    insist_found(spec.device, spec.backend, machine, gpus)
     _report_start(status, events, surroundings.result(), resumed.position.step, problems)
     keras.config.set_dtype_policy(spec.precision)
     keras.utils.set_random_seed(spec.seed)
-    assembly = assemble(spec)
+    with data_parallel(spec.backend, machine.devices):
+        assembly = assemble(spec)
+        recorder = train(spec, assembly, machine, directory, status, events, resumed)
+        return _ending(spec, assembly, recorder, directory, status, machine.devices)
+
+
+def _ending(
+    spec: RunSpec,
+    assembly: Assembly,
+    recorder: Recorder,
+    directory: RunDirectory,
+    status: StatusWriter,
+    devices: int,
+) -> dict[str, Any]:
+    """Save, evaluate and draw what was trained, and return the status at the end."""
+    from kplug.training.artifacts import draw_artifacts, save_model
+
     model, dataset = assembly.model, assembly.dataset
-    recorder = train(spec, assembly, machine, directory, status, events, resumed)
     stopped = status.stop_requested.is_set() and not recorder.completed
     ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
     if recorder.position.step == 0:
@@ -92,7 +139,7 @@ def _execute(spec: RunSpec, directory: RunDirectory, status: StatusWriter, event
     save_model(model, directory.artifacts)
     if dataset.test is not None and not stopped:
         status.update(phase="evaluating")
-        ending |= _evaluate(model, dataset.test, spec.batch_size)
+        ending |= _evaluate(model, dataset.test, spec.batch_size, devices)
     status.update(phase="drawing")
     ending["artifact_error"] = draw_artifacts(model, dataset, directory.artifacts)
     return ending
@@ -112,10 +159,12 @@ def _report_start(
         print(f"warning: {problem}", flush=True)
 
 
-def _evaluate(model: Any, split: Any, batch_size: int) -> dict[str, Any]:
+def _evaluate(model: Any, split: Any, batch_size: int, devices: int) -> dict[str, Any]:
     """Return the test metrics as status fields, or what went wrong: the model is trained, and stays so."""
+    from kplug.training.pipeline import shareable
     from kplug.training.recorder import scalar_metrics
 
+    split = shareable(split, batch_size, devices)
     if isinstance(split, tuple):
         data = {**dict(zip(("x", "y", "sample_weight"), split, strict=False)), "batch_size": batch_size}
     else:
