@@ -13,6 +13,7 @@ from kplug.catalog.parameters import check_parameters, parse_value
 from kplug.catalog.resolution import is_called, resolve
 from kplug.errors import BrokenComponentError, IncompatibleComponentsError, ParameterError, SpecError
 from kplug.runs.devices import check_device
+from kplug.runs.labels import checked_name
 from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
 
 SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer"}
@@ -46,6 +47,8 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
     """
     overrides = [_split_setting(setting) for setting in settings]
     spec = spec_from({**values}, source)
+    if spec.name is not None:
+        checked_name(spec.name)
     _check_backend(spec.backend)
     check_device(spec.device, spec.backend, spec.batch_size)
 

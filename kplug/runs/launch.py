@@ -8,12 +8,13 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from kplug.errors import RunStateError, RunStorageError
 from kplug.runs.directory import create_run_directory, starting, write_atomically
 from kplug.runs.lock import RunLock
 from kplug.runs.process import start_worker
-from kplug.runs.run import Run
+from kplug.runs.run import ENDED, Run
 from kplug.runs.spec import RunSpec
 
 _LOCK_PATIENCE = 10.0
@@ -57,6 +58,36 @@ def resume(run: Run, max_running: int | None = None) -> None:
         RunStateError: If the run is not over, or has completed, or has a worker.
         RunStorageError: If its directory cannot be written, or the process not be started.
     """
+    backend = run.spec.backend
+    _resumable(run)
+    lock = RunLock(run.directory.lock)
+    if not lock.acquire(_LOCK_PATIENCE):
+        raise RunStateError(f"{run.id} has a worker already.")
+    try:
+        # Somebody else may have been faster.
+        status = _resumable(run)
+        run.directory.control.unlink(missing_ok=True)
+        now = time.time()
+        fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
+        fields |= {"resumed": now} if max_running is None else {"resumed": now, "max_running": max_running}
+        write_atomically(run.directory.status, json.dumps(fields, indent=2))
+    except OSError as error:
+        raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        lock.release()
+    try:
+        start_worker(run.directory, backend)
+    except RunStorageError:
+        write_atomically(run.directory.status, json.dumps(status, indent=2))
+        raise
+
+
+def _resumable(run: Run) -> dict[str, Any]:
+    """Return the status of a run that can be resumed.
+
+    Raises:
+        RunStateError: If it cannot.
+    """
     status = run.status
     if status.get("tracked"):
         raise RunStateError(f"{run.id} was recorded by kplug.track: what it does is in the script that it ran in.")
@@ -64,19 +95,6 @@ def resume(run: Run, max_running: int | None = None) -> None:
         raise RunStateError(
             f"{run.id} has completed, so there is nothing to resume. To train anew: kplug runs clone {run.id}"
         )
-    if not run.ended:
+    if status["state"] not in ENDED:
         raise RunStateError(f"{run.id} is {status['state']}. Stop it first: kplug runs stop {run.id}")
-    lock = RunLock(run.directory.lock)
-    if not lock.acquire(_LOCK_PATIENCE):
-        raise RunStateError(f"{run.id} has a worker already.")
-    try:
-        now = time.time()
-        fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
-        fields |= {"resumed": now} if max_running is None else {"resumed": now, "max_running": max_running}
-        write_atomically(run.directory.status, json.dumps(fields, indent=2))
-        run.directory.control.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        lock.release()
-    start_worker(run.directory, run.spec.backend)
+    return status

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from kplug.errors import RunStorageError
 from kplug.runs.directory import RunDirectory, write_atomically, write_in_place
 from kplug.runs.process import identity, place_of
 from kplug.runs.status_file import ENDED
@@ -61,6 +62,15 @@ class StatusWriter:
     def progress(self, **fields: Any) -> None:
         """Change fields and let the next heartbeat write them; cheap enough for every batch."""
         self._fields.update(fields)
+
+    def insist_there(self) -> None:
+        """Raise an error if the run has no directory any more.
+
+        Raises:
+            RunStorageError: If so.
+        """
+        if self.gone.is_set():
+            raise RunStorageError(f"{self._directory.path} was moved or removed while the run went on.")
 
     def request_stop(self) -> None:
         """Note that the run is to stop at the next batch."""

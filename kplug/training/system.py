@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from kplug.errors import RunStorageError
 from kplug.runs.devices import Gpu, gpus
 from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
@@ -41,7 +43,11 @@ class SystemSampler:
         self._thread.join()
 
     def _sample_until_ended(self) -> None:
-        writer = RecordWriter(self._path)
+        try:
+            writer = RecordWriter(self._path)
+        except RunStorageError as error:
+            print(f"warning: the machine is not sampled: {error}", flush=True)
+            return
         self._process.cpu_percent()
         psutil.cpu_percent()
         while not self._ended.wait(_INTERVAL_SECONDS):
@@ -55,7 +61,8 @@ class SystemSampler:
                     "gpus": [_sample(gpu) for gpu in gpus()],
                 }
             )
-        writer.close()
+        with contextlib.suppress(RunStorageError):
+            writer.close()
 
 
 def _sample(gpu: Gpu) -> dict[str, Any]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kplug.errors import KplugError
+from kplug.errors import KplugError, RunStorageError
 from kplug.runs.devices import Gpu
 from kplug.runs.directory import RunDirectory
 from kplug.runs.lock import RunLock
 from kplug.runs.queue import QUEUED, wait_for_place
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec, read_spec_values, spec_from
-from kplug.training.checkpoints import Checkpoints
+from kplug.training.checkpoints import Checkpoint, Checkpoints
+from kplug.training.console import keep_printing
 from kplug.training.devices import data_parallel, insist_found, use_device
 from kplug.training.environment import environment
 from kplug.training.performance import Execution, set_up_backend
@@ -30,19 +33,25 @@ if TYPE_CHECKING:
     from kplug.training.assembly import Assembly
     from kplug.training.recorder import Recorder
 
+_LOCK_PATIENCE = 10.0
+
 
 def main() -> int:
     """Execute the run whose directory is the first argument, and return the exit code."""
     directory = RunDirectory(Path(sys.argv[1]))
+    keep_printing()
     # Held until the process is gone, however it ends.
     lock = RunLock(directory.lock)
-    if not lock.acquire():
+    # Who resumes a run holds it for a moment.
+    if not lock.acquire(_LOCK_PATIENCE):
         print(f"{directory.path} already has a worker; this one ends.", flush=True)
         return 1
-    with StatusWriter(directory) as status, contextlib.closing(RecordWriter(directory.events)) as events:
+    with StatusWriter(directory) as status, _events(directory, status) as events:
         signal.signal(signal.SIGTERM, lambda *_: status.request_stop())
         # Ctrl-C in some terminals reaches every process; a run ends by SIGTERM or `kplug runs stop` alone.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's end is no run's end
         try:
             spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
             ending = _waited(directory, status, events) or _executed(spec, directory, status, events)
@@ -52,6 +61,21 @@ def main() -> int:
             events.write({"time": time.time(), "event": ending["state"], **_said(ending)})
         status.update(**ending, ended=time.time())
     return 1 if ending["state"] == "failed" else 0
+
+
+@contextlib.contextmanager
+def _events(directory: RunDirectory, status: StatusWriter) -> Iterator[RecordWriter]:
+    """Open the record of what happens to the run; a run that cannot have one fails."""
+    try:
+        writer = RecordWriter(directory.events)
+    except RunStorageError as error:
+        status.update(**_failure(error, status), ended=time.time())
+        raise SystemExit(1) from None
+    try:
+        yield writer
+    finally:
+        with contextlib.suppress(OSError):
+            writer.close()
 
 
 def _failure(error: Exception, status: StatusWriter) -> dict[str, Any]:
@@ -98,6 +122,7 @@ def _execute(
 ) -> dict[str, Any]:
     """Train, and return the status at the end."""
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
+    problems += _missing_records(checkpoint, directory)
     execution = None if checkpoint is None else Execution.from_json(status.before.get("execution"))
     with ThreadPoolExecutor(1) as pool:
         # Git may take its time; importing Keras takes longer.
@@ -133,6 +158,7 @@ def _ending(
     model, dataset = assembly.model, assembly.dataset
     stopped = status.stop_requested.is_set() and not recorder.completed
     ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
+    status.insist_there()
     if recorder.position.step == 0:
         return ending
     status.update(phase="saving the model")
@@ -143,6 +169,15 @@ def _ending(
     status.update(phase="drawing")
     ending["artifact_error"] = draw_artifacts(model, dataset, directory.artifacts)
     return ending
+
+
+def _missing_records(checkpoint: Checkpoint | None, directory: RunDirectory) -> list[str]:
+    """Say so if there are fewer metric records than there were at the checkpoint."""
+    if checkpoint is None:
+        return []
+    there = directory.metrics.stat().st_size if os.path.exists(directory.metrics) else 0  # noqa: PTH110
+    missing = int(checkpoint.state["metrics_bytes"]) - there
+    return [f"{missing} bytes of {directory.metrics.name} are missing: that much of the curves"] if missing > 0 else []
 
 
 def _report_start(
