@@ -61,18 +61,23 @@ class Progress:
         self.last: MetricRecord | None = None
         self._reader = RecordReader(run.directory.metrics)
         self._first: MetricRecord | None = None
+        self._told = 0
 
     def refresh(self) -> list[MetricRecord]:
         """Read what is new, and return the epochs that have ended since the last call."""
         self.status = self.run.status
-        ended = []
-        for record in self._reader.read_metrics():
+        restarts = self._reader.restarts
+        records = self._reader.read_metrics()
+        if self._reader.restarts != restarts:
+            self.epochs, self.last, self._first = [], None, None
+        for record in records:
             self._first = self._first or record
             self.last = record
             if record.epoch_end:
-                ended.append(record)
-        self.epochs += ended
-        return ended
+                self.epochs.append(record)
+        # Those that a resumed run has done again were told.
+        told, self._told = self._told, max(self._told, len(self.epochs))
+        return self.epochs[told:]
 
     @property
     def state(self) -> str:

@@ -7,6 +7,7 @@ import importlib
 import json
 import shutil
 import stat
+import time
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -40,8 +41,11 @@ def export_run(run: Run, path: Path) -> None:
     try:
         writers[path.suffix](run, aside)
         aside.replace(path)
+    except RunStorageError:
+        raise
     except OSError as error:
-        raise RunStorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+        which = f": {error.filename}" if error.filename not in {None, str(aside)} else ""
+        raise RunStorageError(f"{path} cannot be written: {error.strerror or error}{which}.") from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -97,7 +101,7 @@ def _checked_id(archive: zipfile.ZipFile, path: Path) -> str:
             raise SpecError(f"{path} is unsafe: {entry.filename!r} would lie outside of the run's directory.")
         tops.add(name.parts[0] if name.parts else "")
     (top, *others) = tops or {""}
-    if others or not top or top.startswith("."):
+    if others or not top or top.startswith(".") or not top.isprintable():
         raise SpecError(f"{path} is no exported run: it must hold one directory, the run's.")
     return top
 
@@ -130,13 +134,17 @@ def _table(run: Run) -> tuple[list[str], list[list]]:
 
 
 def _write_zip(run: Run, path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    # A clock that was wrong must not matter: zip files know no time before 1980.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for file in sorted(run.directory.path.rglob("*")):
             inside = file.relative_to(run.directory.path)
             if file.is_symlink() or not file.is_file() or inside.name in _NOT_EXPORTED or inside.name.startswith("."):
                 continue
             if inside.name == "status.json":
                 # Wherever it is read, its process is not there.
-                archive.writestr(f"{run.id}/status.json", json.dumps(run.status, indent=2))
+                entry = zipfile.ZipInfo(f"{run.id}/status.json", max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o600 << 16
+                archive.writestr(entry, json.dumps(run.status, indent=2))
             else:
                 archive.write(file, f"{run.id}/{inside.as_posix()}")

@@ -39,11 +39,12 @@ def delete(run: Run) -> None:
 
 
 def deleted(root: Path | None = None) -> list[Run]:
-    """Return the runs in the trash, newest first."""
-    folder = runs_root(root) / TRASH
-    if not folder.is_dir():
-        return []
-    directories = (RunDirectory(path) for path in sorted(folder.iterdir(), reverse=True))
+    """Return the runs in the trash, newest first.
+
+    Raises:
+        RunStorageError: If it cannot be read.
+    """
+    directories = (RunDirectory(path) for path in _in_trash(runs_root(root) / TRASH))
     return [Run(directory) for directory in directories if is_run(directory)]
 
 
@@ -79,9 +80,19 @@ def empty(root: Path | None = None) -> int:
         RunStorageError: If one cannot be removed.
     """
     runs = deleted(root)
-    for run in runs:
+    # What is left of a run that could not be removed whole is none any more, and goes as well.
+    for path in _in_trash(runs_root(root) / TRASH):
         try:
-            shutil.rmtree(run.directory.path)
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         except OSError as error:
-            raise RunStorageError(f"{run.directory.path} cannot be removed: {error.strerror or error}.") from error
+            raise RunStorageError(f"{path} cannot be removed: {error.strerror or error}.") from error
     return len(runs)
+
+
+def _in_trash(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunStorageError(f"{folder} cannot be read: {error.strerror or error}.") from error

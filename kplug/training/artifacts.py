@@ -19,10 +19,16 @@ def save_model(model: keras.Model, directory: Path, name: str = MODEL_FILE) -> N
         model: The trained model.
         directory: Where artifacts go; exists.
         name: The file's name.
+
+    Raises:
+        OSError: If it cannot be written; nothing of it is left.
     """
     aside = directory / f".new-{name}"
-    model.save(aside)
-    aside.replace(directory / name)
+    try:
+        model.save(aside)
+        aside.replace(directory / name)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def draw_artifacts(model: keras.Model, dataset: Any, directory: Path) -> str | None:

@@ -57,8 +57,12 @@ class BestModel(keras.callbacks.Callback):
             return
         value = self._sign * float(logs[self._name])
         if value < self._best:
-            self._best = value
-            save_model(self.model, self._directory, BEST_MODEL_FILE)
+            try:
+                save_model(self.model, self._directory, BEST_MODEL_FILE)
+            except OSError as error:
+                print(f"warning: the best model so far could not be kept: {error}", flush=True)
+            else:
+                self._best = value
 
     def training_state(self) -> float:
         """Return what `restore_training_state` takes back."""

@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from kplug.runs.directory import write_atomically
-
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 """How many checkpoints are kept: the newest, and one to fall back on."""
 
@@ -40,8 +39,8 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run, in a directory of their own.
 
-    Each is two files: `step-<number>.npz` with the arrays, and `step-<number>.json` with the rest and the first one's
-    SHA-256. The second is written last: a checkpoint without it does not exist.
+    Each is two files: `step-<number>.npz` with the arrays, and `step-<number>.json` with the rest and the SHA-256 of both.
+    The second is put in place last: a checkpoint without it does not exist.
 
     Args:
         directory: Made when the first checkpoint is saved.
@@ -60,27 +59,29 @@ class Checkpoints:
         name = f"step-{checkpoint.step:012d}"
         arrays, dtypes = _plain(checkpoint.arrays)
         data, record = (self._directory / f"{name}.{ending}" for ending in ("npz", "json"))
-        aside = self._directory / f".{name}.npz.new"
+        new_data, new_record = (self._directory / f".{name}.{ending}.new" for ending in ("npz", "json"))
         try:
-            with aside.open("wb") as file:
+            with new_data.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            digest = _digest(aside)
-            # An earlier checkpoint of this step loses its record first, so that no record stands beside other data.
-            record.unlink(missing_ok=True)
-            aside.replace(data)
+                _flush(file)
             content = {
                 "format": FORMAT,
                 "step": checkpoint.step,
                 "time": time.time(),
-                "sha256": digest,
+                "sha256": _digest(new_data),
                 "dtypes": dtypes,
                 "state": checkpoint.state,
             }
-            write_atomically(record, json.dumps(content), flush=True)
+            with new_record.open("w", encoding="utf-8") as file:
+                json.dump({**content, "record_sha256": _digest_of(content)}, file)
+                _flush(file)
+            # An earlier checkpoint of this step loses its record first, so that no record stands beside other data.
+            record.unlink(missing_ok=True)
+            new_data.replace(data)
+            new_record.replace(record)
         except OSError:
-            aside.unlink(missing_ok=True)
+            new_data.unlink(missing_ok=True)
+            new_record.unlink(missing_ok=True)
             raise
         _flush_directory(self._directory)
         self._drop_old()
@@ -91,7 +92,7 @@ class Checkpoints:
         for record in self._records():
             try:
                 return _read(record), problems
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, BadZipFile) as error:
                 problems.append(f"checkpoint {record.stem} is damaged and was passed over: {error}")
         return None, problems
 
@@ -102,7 +103,7 @@ class Checkpoints:
     def _drop_old(self) -> None:
         kept = {record.stem for record in list(self._records())[:KEPT]}
         for path in self._directory.iterdir():
-            if path.stem.removeprefix(".").removesuffix(".npz") not in kept:
+            if path.stem not in kept:
                 path.unlink(missing_ok=True)
 
 
@@ -110,6 +111,8 @@ def _read(record: Path) -> Checkpoint:
     content = json.loads(record.read_text(encoding="utf-8"))
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']}, this kplug reads {FORMAT}")
+    if content.pop("record_sha256") != _digest_of(content):
+        raise ValueError(f"{record.name} does not have the checksum that it was written with")
     data = record.with_suffix(".npz")
     if _digest(data) != content["sha256"]:
         raise ValueError(f"{data.name} does not have the checksum that it was written with")
@@ -136,6 +139,15 @@ def _as(array: np.ndarray, dtype: str | None) -> np.ndarray:
     import ml_dtypes
 
     return array.view(getattr(ml_dtypes, dtype))
+
+
+def _digest_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _flush(file: IO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _digest(path: Path) -> str:
