@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,17 @@ class RecordReader:
         Raises:
             RunStorageError: If the file cannot be read.
         """
+        records, malformed = _objects(self._new_lines())
+        self.malformed += malformed
+        return records
+
+    def read_metrics(self) -> list[MetricRecord]:
+        """Return the new records as metrics."""
+        records, malformed = metric_records(self._new_lines())
+        self.malformed += malformed
+        return records
+
+    def _new_lines(self) -> bytes:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset - len(self._last))
@@ -178,44 +189,55 @@ class RecordReader:
                     self.restarts += 1
                 content = file.read()
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise RunStorageError(f"{self._path} cannot be read: {error.strerror or error}.") from error
         content = content[: content.rfind(b"\n") + 1]
         if content:
             self._offset += len(content)
             self._last = content[content.rfind(b"\n", 0, -1) + 1 :]
-        return list(self._parsed(content.splitlines()))
+        return content
 
-    def read_metrics(self) -> list[MetricRecord]:
-        """Return the new records as metrics."""
-        records = []
-        for record in self.read():
-            try:
-                records.append(_metric_record(record))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-                self.malformed += 1
-        return records
 
-    def _parsed(self, lines: list[bytes]) -> Iterator[dict[str, Any]]:
-        for line in lines:
-            try:
-                record = orjson.loads(line)
-            except ValueError:
-                self.malformed += 1
-                continue
-            if isinstance(record, dict):
-                yield record
-            else:
-                self.malformed += 1
+def metric_records(lines: bytes) -> tuple[list[MetricRecord], int]:
+    """Return the metric records in whole lines, and how many lines are none."""
+    objects, malformed = _objects(lines)
+    records = []
+    for one in objects:
+        try:
+            records.append(_metric_record(one))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            malformed += 1
+    return records, malformed
+
+
+def _objects(lines: bytes) -> tuple[list[dict[str, Any]], int]:
+    objects, malformed = [], 0
+    for line in lines.splitlines():
+        try:
+            one = orjson.loads(line)
+        except ValueError:
+            one = None
+        if isinstance(one, dict):
+            objects.append(one)
+        else:
+            malformed += 1
+    return objects, malformed
 
 
 def _metric_record(record: Mapping[str, Any]) -> MetricRecord:
     metrics = {name: math.nan if value is None else float(value) for name, value in record["metrics"].items()}
     return MetricRecord(
-        step=int(record["step"]),
-        epoch=int(record["epoch"]),
+        step=_count(record["step"]),
+        epoch=_count(record["epoch"]),
         time=float(record["time"]),
         metrics=metrics,
         epoch_end=bool(record.get("epoch_end", False)),
     )
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"no 64-bit integer: {number}")
+    return number

@@ -18,6 +18,7 @@ from kplug.runs.records import MetricRecord, RecordReader
 from kplug.runs.status_file import ENDED, read_status
 
 if TYPE_CHECKING:
+    from kplug.runs.metric_arrays import MetricArrays
     from kplug.runs.spec import RunSpec
 
 
@@ -71,6 +72,30 @@ class Run:
     def metrics(self) -> list[MetricRecord]:
         """Return all metric records, oldest first."""
         return RecordReader(self.directory.metrics).read_metrics()
+
+    def metric_arrays(self) -> MetricArrays:
+        """Return all metric records as NumPy arrays: steps, epochs, times, and one for each metric."""
+        from kplug.runs.series import read_arrays
+
+        return read_arrays(self.directory.metrics)
+
+    def metric_frame(self) -> Any:
+        """Return all metric records as a pandas data frame, one row each.
+
+        Raises:
+            KplugError: If pandas is not installed.
+        """
+        return self.metric_arrays().frame()
+
+    def system_frame(self) -> Any:
+        """Return the samples of CPU, memory and GPUs as a pandas data frame, one row each.
+
+        Raises:
+            KplugError: If pandas is not installed.
+        """
+        from kplug.runs.series import system_frame
+
+        return system_frame(self.directory.system)
 
     def last_metrics(self) -> dict[str, float]:
         """Return the metrics of the last whole epoch; empty before its end."""
