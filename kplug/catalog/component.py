@@ -14,6 +14,7 @@ KINDS = {
     "model": "models",
     "dataset": "datasets",
     "optimizer": "optimizers",
+    "schedule": "schedules",
     "callback": "callbacks",
     "launcher": "launchers",
 }

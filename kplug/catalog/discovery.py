@@ -32,7 +32,7 @@ def components(kind: str | None = None) -> tuple[Component, ...]:
 
     Args:
         kind: Keep one kind only: `"loss"`, `"layer"`, `"metric"`, `"model"`, `"dataset"`, `"optimizer"`,
-            `"callback"` or `"launcher"`; the plurals work too.
+            `"schedule"`, `"callback"` or `"launcher"`; the plurals work too.
 
     Returns:
         A tuple of `Component`. A component whose entry point is malformed, or declared twice, has a `fault`.

@@ -29,6 +29,9 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option("--optimizer", help="The optimizer; the model's own by default.")
     ] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", help="How the learning rate changes; constant by default.")
+    ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="A further metric; may be repeated.")] = None,
     callback: Annotated[list[str] | None, typer.Option("--callback", help="A Keras callback; may be repeated.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs; 10 by default.")] = None,
@@ -82,6 +85,7 @@ def train(
         "dataset": data,
         "loss": loss,
         "optimizer": optimizer,
+        "schedule": schedule,
         "metrics": metric or None,
         "callbacks": callback or None,
         "epochs": epochs,

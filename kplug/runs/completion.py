@@ -16,7 +16,7 @@ from kplug.runs.devices import check_device
 from kplug.runs.labels import checked_name
 from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
 
-SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer"}
+SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer", "schedule": "schedule"}
 """Field of the spec -> kind of the component it names."""
 
 LISTS = {"metrics": "metric", "callbacks": "callback"}
@@ -28,6 +28,9 @@ _SECTIONS_IN_WORDS = (
     "model.latent_dim=16."
 )
 _DEFAULT_OPTIMIZER = "adam"
+_FILLED_SCHEDULE = ("initial_learning_rate", "decay_steps", "first_decay_steps")
+"""A schedule's parameters that the worker fills, from the optimizer and the length of the run."""
+
 _BACKEND_EXTRAS = {"jax": "jax", "torch": "torch"}
 
 
@@ -110,7 +113,7 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
     }
     _check_metric_names(lists["metrics"])
     for section, component in chosen.items():
-        filled = _provided(descriptions[component], dataset) if section in {"model", "loss"} else ()
+        filled = _filled_of(section, descriptions[component], dataset)
         _check_required(completed[section], descriptions[component], section, filled)
     for component, asked in zip(parts, completed_parts, strict=True):
         described = descriptions[component]
@@ -221,6 +224,13 @@ def _fitting_data_sets(tasks: Iterable[str]) -> str:
     found = known(components("dataset"))
     fitting = sorted(one.component.name for one in found.values() if set(one.tasks) & set(tasks))
     return f" Data sets that fit: {', '.join(fitting)}." if fitting else ""
+
+
+def _filled_of(section: str, part: Description, dataset: Description) -> tuple[str, ...]:
+    """Return the parameters of a section's component that need not be given."""
+    if section == "schedule":
+        return _FILLED_SCHEDULE
+    return _provided(part, dataset) if section in {"model", "loss"} else ()
 
 
 def _provided(part: Description, dataset: Description) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class RunSpec(_Strict):
         dataset: The data set.
         loss: The loss, where the model's own is not wanted.
         optimizer: The optimizer, where the model's own is not wanted.
+        schedule: How the learning rate changes from step to step; it stays as it is by default. It begins at the
+            optimizer's learning rate and spans the whole run where it does not say otherwise.
         metrics: Metrics besides those that the model brings.
         callbacks: Keras callbacks, called in this order.
         epochs: How many times the training data are gone through.
@@ -63,6 +65,7 @@ class RunSpec(_Strict):
     dataset: ComponentSpec
     loss: ComponentSpec | None = None
     optimizer: ComponentSpec | None = None
+    schedule: ComponentSpec | None = None
     metrics: list[ComponentSpec] = []
     callbacks: list[ComponentSpec] = []
     epochs: Annotated[int, Field(ge=1)] = 10

@@ -35,6 +35,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "dataset": spec and spec.dataset.name,
         "loss_name": spec and spec.loss and spec.loss.name,
         "optimizer": spec and spec.optimizer and spec.optimizer.name,
+        "schedule": spec and spec.schedule and spec.schedule.name,
         "backend": spec and spec.backend,
         "device": spec and spec.device,
         "batch_size": spec and spec.batch_size,
@@ -62,6 +63,7 @@ def _parameters(spec: RunSpec) -> dict[str, Any]:
         "dataset": spec.dataset,
         "loss": spec.loss,
         "optimizer": spec.optimizer,
+        "schedule": spec.schedule,
         **{one.name.rpartition("/")[2]: one for one in (*spec.metrics, *spec.callbacks)},
     }
     return {

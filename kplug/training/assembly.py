@@ -15,6 +15,7 @@ from kplug.catalog.resolution import resolve
 from kplug.errors import DataError, IncompatibleComponentsError, ParameterError, UnknownComponentError
 from kplug.runs.spec import ComponentSpec, RunSpec
 from kplug.training.data_checks import check_splits
+from kplug.training.pipeline import steps_per_epoch
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,16 @@ def assemble(spec: RunSpec) -> Assembly:
     dataset = _dataset(spec.dataset)
     info = getattr(dataset, "info", {})
     model, facts = _model(spec.model, info)
-    optimizer = spec.optimizer or ComponentSpec(name="adam")
+    callbacks = [_callback(one) for one in spec.callbacks]
     return Assembly(
         model,
         dataset,
         {
-            "optimizer": _built("optimizer", optimizer),
+            "optimizer": _optimizer(spec, dataset, callbacks),
             "loss": _loss(spec.loss, facts, info),
             "metrics": _metrics(spec.metrics, facts, info),
         },
-        [_callback(one) for one in spec.callbacks],
+        callbacks,
     )
 
 
@@ -116,6 +117,40 @@ def _model(spec: ComponentSpec, info: Mapping[str, Any]) -> tuple[keras.Model, F
 def _filled(factory: Any, info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that the data set's info record gives."""
     return {name: info[name] for name in inspect.signature(factory).parameters if name in info}
+
+
+def _optimizer(spec: RunSpec, dataset: Any, callbacks: list[keras.callbacks.Callback]) -> keras.optimizers.Optimizer:
+    """Return the optimizer, with its learning rate on a schedule if one was chosen.
+
+    Raises:
+        IncompatibleComponentsError: If a callback wants to set the learning rate too.
+        ParameterError: If a component refuses its parameters, or nobody can tell how many steps the run has.
+    """
+    chosen = spec.optimizer or ComponentSpec(name="adam")
+    if spec.schedule is None:
+        return _built("optimizer", chosen)
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ReduceLROnPlateau | keras.callbacks.LearningRateScheduler):
+            raise IncompatibleComponentsError(
+                f"schedule {spec.schedule.name} and callback {type(callback).__name__} both set the learning rate. "
+                "Choose one of them."
+            )
+    factory = load(resolve(spec.schedule.name, "schedule"))
+    filled = _filled(factory, _schedule_values(spec, dataset, _built("optimizer", chosen)))
+    schedule = _called("schedule", spec.schedule, factory, {**filled, **spec.schedule.parameters})
+    return _built(
+        "optimizer",
+        ComponentSpec.model_construct(name=chosen.name, parameters={**chosen.parameters, "learning_rate": schedule}),
+    )
+
+
+def _schedule_values(spec: RunSpec, dataset: Any, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Return what a schedule has by default: it begins at the optimizer's learning rate, and spans the whole run."""
+    values = {"initial_learning_rate": float(optimizer.learning_rate)}
+    steps = steps_per_epoch(dataset.train, None, spec.batch_size)
+    if steps is not None:
+        values |= dict.fromkeys(("decay_steps", "first_decay_steps"), steps * spec.epochs)
+    return values
 
 
 def _built(kind: str, spec: ComponentSpec) -> Any:

@@ -141,10 +141,10 @@ def rest_of_epoch(batches: Any, done: int) -> Any:
     return batches.skip(done) if hasattr(batches, "skip") and hasattr(batches, "cardinality") else None
 
 
-def steps_per_epoch(train: Any, arrays: Any, batch_size: int, execution: Execution) -> int | None:
+def steps_per_epoch(train: Any, arrays: Any, batch_size: int, devices: int = 1) -> int | None:
     """Return how many batches an epoch has, or `None` if the data do not say."""
     if arrays is not None:
-        multiple = batch_multiple(execution.devices)
+        multiple = batch_multiple(devices)
         return math.ceil(_size(arrays) // multiple * multiple / batch_size)
     if isinstance(train, tuple):
         return math.ceil(len(tree.flatten(train)[0]) / batch_size)

@@ -120,7 +120,7 @@ def train(
             kept,
             model,
             spec.epochs,
-            steps_per_epoch(dataset.train, arrays, spec.batch_size, execution),
+            steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices),
             position,
             resumed.training(),
         )
