@@ -2,7 +2,7 @@
 
     python benchmarks/resume.py --kills 100
 
-Each contestant is a run of its own kind (dropout, augmentation, annealing, callbacks, data order). It is killed with
+Each contestant is a run of its own kind (dropout, augmentation, annealing, callbacks, mixed precision, a schedule). It is killed with
 SIGKILL after a random time, resumed, killed again, until it has been killed often enough or completes; then its last
 checkpoint (weights, optimizer, random generators, callbacks) and its metric records are compared with those of the
 same run without an interruption.
@@ -46,6 +46,17 @@ RUNS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "neural_topic_model": (
         {"model": "neural_topic_model", "dataset": "synthetic_topics", "epochs": 30, "batch_size": 64},
         [],
+    ),
+    "mixed_precision": (
+        {
+            "model": "vae",
+            "dataset": "digits",
+            "epochs": 8,
+            "batch_size": 32,
+            "precision": "mixed_float16",
+            "schedule": "cosine_decay",
+        },
+        ["model.architecture=dense", "model.units=[64]"],
     ),
 }
 CHECKPOINTS = {"checkpoint_seconds": 0.3}
