@@ -6,6 +6,7 @@ import os
 import sys
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -145,10 +146,37 @@ _GOOD = b'{"step":1,"epoch":0,"time":2.5,"metrics":{"loss":0.5}}\n'
 @example([_GOOD, _GOOD.replace(b"1", b"9223372036854775808"), _GOOD.replace(b"1", b"-9223372036854775808")])
 @example([_GOOD, _GOOD.replace(b"}}", b'},"step":7}')])
 def test_columns_hold_what_the_record_reader_reads(tmp_path_factory, parts):
+    check_against_the_record_reader(tmp_path_factory, b"".join(parts))
+
+
+_METRICS = st.dictionaries(
+    st.sampled_from(["loss", "val_loss", "m0", "\u00fc"]),
+    st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1)),
+    max_size=3,
+)
+_LINES = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), _METRICS, st.booleans()), min_size=1, max_size=4)
+
+
+@given(
+    _LINES,
+    st.integers(0),
+    st.integers(0, 2),
+    st.sampled_from([b"", *(bytes([one]) for one in b'{}[],:"\\\n\r\t 0.-en')]),
+)
+def test_so_they_do_when_one_byte_is_another(tmp_path_factory, lines, place, removed, inserted):
+    content = b"".join(
+        orjson.dumps({"step": step, "epoch": 0, "time": 2.5, "metrics": metrics, "epoch_end": end}) + b"\n"
+        for step, metrics, end in lines
+    )
+    place %= len(content)
+    check_against_the_record_reader(tmp_path_factory, content[:place] + inserted + content[place + removed :])
+
+
+def check_against_the_record_reader(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("run") / "metrics.jsonl"
-    # Names that are known are decoded in another way than new ones: everything comes twice.
     reader, oracle = SeriesReader(path), RecordReader(path)
-    for content in (b"".join(parts), b"".join(parts)):
+    # Names that are known are decoded in another way than new ones: everything comes twice.
+    for _ in range(2):
         with path.open("ab") as file:
             file.write(content)
         reader.refresh()
