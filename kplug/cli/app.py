@@ -10,9 +10,9 @@ import typer
 
 from kplug import __version__
 from kplug.cli import catalog, doctor, runs, train
-from kplug.cli.output import safe_text
 from kplug.cli.quick import QuickGroup
 from kplug.errors import KplugError
+from kplug.plain_text import safe_text
 
 app = typer.Typer(
     cls=QuickGroup,

@@ -10,8 +10,9 @@ from kplug.catalog.component import KINDS, Component
 from kplug.catalog.description import Description, describe, known
 from kplug.catalog.discovery import components
 from kplug.catalog.resolution import resolve
-from kplug.cli.output import notice, print_fields, print_json, print_table, safe_text
+from kplug.cli.output import notice, print_fields, print_json, print_table
 from kplug.cli.quick import QuickCommand
+from kplug.plain_text import safe_text
 
 
 def add_to(app: typer.Typer) -> None:

@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kplug.cli.output import safe_line, safe_text
 from kplug.errors import KplugError
+from kplug.plain_text import safe_line, safe_text
 from kplug.runs import MetricRecord, Run
 from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED

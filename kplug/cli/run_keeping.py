@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from kplug.cli.output import print_json, print_table, safe_text
+from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand
 from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, opened, root_of
 from kplug.errors import SpecError
+from kplug.plain_text import safe_text
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,13 +53,23 @@ def compare_command(
 
 def export_command(
     run: Key,
-    file: Annotated[str, typer.Argument(help="Where to: .csv or .parquet for the metrics, .zip for the whole run.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="Where to: .csv or .parquet for the metrics, .zip for the whole run; a name without an ending is a "
+            "directory for TensorBoard."
+        ),
+    ],
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="csv, parquet, tensorboard or zip, whatever the name says."),
+    ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Write a run's metrics as a table, or the whole run as a zip file."""
+    """Write a run's metrics as a table or for TensorBoard, or the whole run as a zip file."""
     from kplug.runs.exchange import export_run
 
-    export_run(opened(run, runs_dir), Path(file))
+    export_run(opened(run, runs_dir), Path(file), file_format)
 
 
 def import_command(

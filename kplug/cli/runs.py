@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kplug.cli import run_keeping
-from kplug.cli.output import print_json, print_table, safe_text
+from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand, QuickGroup
 from kplug.cli.run_arguments import Json, Key, MaxRunning, RunsDir, cell, opened, root_of
+from kplug.plain_text import safe_text
 
 if TYPE_CHECKING:
     pass
@@ -38,22 +39,17 @@ def list_command(
     json: Json = False,
 ) -> None:
     """List the runs, newest first."""
-    from kplug.runs.index import summaries
-    from kplug.runs.query import matching, ordered
+    from kplug.runs.index import find
 
-    every = summaries(root_of(runs_dir))
-    found = every if where is None else matching(every, where)
-    if sort is not None:
-        found = ordered(found, sort)
-    found = found[:limit]
+    found = find(root_of(runs_dir), where, sort, limit)
     if json:
-        print_json(found)
-    elif not every:
+        print_json(found.runs)
+    elif not found.of:
         print("No runs yet. Start one: kplug train vae --data digits")
-    elif not found:
-        print(f"None of the {len(every)} runs fits.")
+    elif not found.runs:
+        print(f"None of the {found.of} runs fits.")
     else:
-        _print_runs(found, columns)
+        _print_runs(found.runs, columns)
 
 
 def _print_runs(found: list[Any], columns: str | None) -> None:
