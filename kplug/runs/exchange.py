@@ -1,7 +1,8 @@
-"""Runs out of the house and in again: metrics as tables, whole runs as zip files."""
+"""Runs out of the house and in again: metrics as tables or for TensorBoard, whole runs as zip files."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib
 import json
@@ -16,30 +17,34 @@ from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
 from kplug.runs.run import Run, is_run
 from kplug.runs.spec import read_spec_values, spec_from
+from kplug.runs.tensorboard import write_events
 
-FORMATS = (".csv", ".parquet", ".zip")
+FORMATS = ("csv", "parquet", "tensorboard", "zip")
 _NOT_EXPORTED = frozenset({"lock", "control"})
 
 
-def export_run(run: Run, path: Path) -> None:
-    """Write a run's metrics as a table, or the whole run as a zip file.
+def export_run(run: Run, path: Path, file_format: str | None = None) -> None:
+    """Write a run's metrics as a table or for TensorBoard, or the whole run as a zip file.
 
-    A table has one row for each record: `step`, `epoch`, `time`, `epoch_end` and a column for each metric.
+    A table has one row for each record: `step`, `epoch`, `time`, `epoch_end` and a column for each metric. For
+    TensorBoard, a directory is made that has what Keras' own callback would have written.
 
     Args:
         run: The run.
-        path: Where to; its ending says in which format: `.csv`, `.parquet` (needs pyarrow) or `.zip`.
+        path: Where to.
+        file_format: `csv`, `parquet` (needs pyarrow), `tensorboard` (needs tensorboard) or `zip`; by default what the
+            ending of `path` says, and `tensorboard` where it has none.
 
     Raises:
-        SpecError: If the ending is another, or pyarrow is missing.
+        SpecError: If there is no such format, or the package that it needs is missing.
         RunStorageError: If the file cannot be written.
     """
-    writers = {".csv": _write_csv, ".parquet": _write_parquet, ".zip": _write_zip}
-    if path.suffix not in writers:
-        raise SpecError(f"A run is exported as {', '.join(FORMATS)}. Received: {path.name}")
+    writers = {"csv": _write_csv, "parquet": _write_parquet, "tensorboard": write_events, "zip": _write_zip}
+    write = writers[_format_of(path, file_format)]
     aside = path.with_name(f".{path.name}.new")
     try:
-        writers[path.suffix](run, aside)
+        _remove(aside)
+        write(run, aside)
         aside.replace(path)
     except RunStorageError:
         raise
@@ -47,7 +52,8 @@ def export_run(run: Run, path: Path) -> None:
         which = f": {error.filename}" if error.filename not in {None, str(aside)} else ""
         raise RunStorageError(f"{path} cannot be written: {error.strerror or error}{which}.") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _remove(aside)
 
 
 def import_run(path: Path, root: Path | None = None) -> Run:
@@ -104,6 +110,24 @@ def _checked_id(archive: zipfile.ZipFile, path: Path) -> str:
     if others or not top or top.startswith(".") or not top.isprintable():
         raise SpecError(f"{path} is no exported run: it must hold one directory, the run's.")
     return top
+
+
+def _format_of(path: Path, given: str | None) -> str:
+    chosen = given or path.suffix.removeprefix(".") or "tensorboard"
+    if chosen not in FORMATS:
+        received = f"--format {given}" if given else path.name
+        raise SpecError(
+            f"A run is exported as {', '.join(FORMATS)}. Received: {received}. The name's ending says which "
+            "(a name without one is a directory for TensorBoard), or --format."
+        )
+    return chosen
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_csv(run: Run, path: Path) -> None:

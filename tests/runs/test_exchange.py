@@ -74,10 +74,25 @@ def test_a_run_goes_out_and_comes_in_whole(tmp_path):
     assert [path.name for path in (tmp_path / "there").iterdir()] == [run.id]
 
 
-@pytest.mark.parametrize("name", ["metrics.txt", "metrics"])
-def test_an_unknown_format_is_refused(tmp_path, name):
-    with pytest.raises(SpecError, match=r"\.csv, \.parquet, \.zip"):
-        export_run(make(tmp_path / "runs"), tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "file_format", "received"),
+    [("metrics.txt", None, r"metrics\.txt"), ("metrics.csv", "excel", "--format excel"), ("a.b", "", r"a\.b")],
+)
+def test_an_unknown_format_is_refused(tmp_path, name, file_format, received):
+    with pytest.raises(SpecError, match=rf"csv, parquet, tensorboard, zip\. Received: {received}\. .*--format"):
+        export_run(make(tmp_path / "runs"), tmp_path / name, file_format)
+
+
+def test_a_format_that_is_said_is_taken_whatever_the_name(tmp_path):
+    export_run(make(tmp_path / "runs"), tmp_path / "metrics.txt", "csv")
+    assert (tmp_path / "metrics.txt").read_text().startswith("step,epoch,time,epoch_end,loss,odd\n")
+
+
+def test_what_is_cached_and_hidden_stays_at_home(tmp_path):
+    run = make(tmp_path / "here")
+    (run.directory.path / ".metrics.jsonl.columns").write_bytes(b"cache")
+    export_run(run, tmp_path / "run.zip")
+    assert not any("columns" in name for name in zipfile.ZipFile(tmp_path / "run.zip").namelist())
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
