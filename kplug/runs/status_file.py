@@ -108,6 +108,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("refused", "tracked"), _is_flag),
     **dict.fromkeys(("command", "waiting_for"), _are_texts),
     "place": _is_place,
+    "gpus": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
     "test_metrics": _are_numbers,
     "execution": lambda value: isinstance(value, dict),
 }
