@@ -1,7 +1,7 @@
 """Typer commands that start quickly.
 
 Typer coerces every value with pydantic, whose import takes longer than all that `kplug list` does. Text and flags need
-no coercion, so these parameters get Typer's own pass-through instead.
+no coercion, so these parameters get Typer's own pass-through instead; the others are coerced when they are given.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 try:
-    from typer._coercion import PassThroughRuntimeParam
+    from typer._coercion import PassThroughRuntimeParam, RuntimeParam, build_runtime_param
 except ImportError:  # another Typer: the commands work as well, only slower
-    PassThroughRuntimeParam = None  # type: ignore[assignment,misc]
+    PassThroughRuntimeParam = RuntimeParam = None  # type: ignore[assignment,misc]
 
 _PLAIN = (str, bool)
 
@@ -35,12 +35,24 @@ class QuickGroup(TyperGroup):
         return _taken_as_they_are(super().get_params(ctx))
 
 
+def _coerced_when_given(descriptor: Any) -> Any:
+    class CoercedWhenGiven(RuntimeParam):
+        def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
+            return build_runtime_param(descriptor)._coerce_value(value, param=param, ctx=ctx)
+
+    return CoercedWhenGiven(parameter_info=descriptor.parameter_info, annotation=descriptor.annotation)
+
+
 def _taken_as_they_are(parameters: Iterable[Any]) -> list:
     parameters = list(parameters)
     for parameter in parameters:
         descriptor = getattr(parameter, "type_descriptor", None)
-        if PassThroughRuntimeParam is not None and descriptor is not None and descriptor.annotation in _PLAIN:
+        if PassThroughRuntimeParam is None or descriptor is None:
+            continue
+        if descriptor.annotation in _PLAIN:
             parameter._runtime_param = PassThroughRuntimeParam(
                 parameter_info=descriptor.parameter_info, annotation=descriptor.annotation
             )
+        else:
+            parameter._runtime_param = _coerced_when_given(descriptor)
     return parameters

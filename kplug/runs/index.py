@@ -1,32 +1,109 @@
-"""The index over all runs: their summaries in one SQLite file, which can be deleted at any time and comes back.
-
-The run directories are the truth. A summary is read anew when its directory has changed (a status is replaced in it
-once a second while a run lives), and for as long as the run has not ended.
-"""
+"""The index over all runs: what each is in short, as true as the directories and read from them only where need be."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from kplug.places import runs_root
-from kplug.runs.directory import RunDirectory
-from kplug.runs.run import ENDED, Run, is_run, unreadable
-from kplug.runs.summary import summary_of
+from kplug.runs.freshness import Look, look
+from kplug.runs.index_file import INDEX_FILE, IndexFile, index_file
+from kplug.runs.query import fields_of, insist_known, matching, predicate_of, sorted_by
+from kplug.runs.question import Question, fields_in, parse
 
-INDEX_FILE = ".index.sqlite"
-_VERSION = 1
-_PATIENCE_SECONDS = 5.0
-_NOTHING = (None, None, b"")
+__all__ = ["INDEX_FILE", "Found", "RunIndex", "Snapshot", "find", "names", "summaries"]
+
+Summary = dict[str, Any]
 
 
-def summaries(root: Path | None = None) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Snapshot:
+    """All runs at one moment. Summaries are replaced and never changed.
+
+    Attributes:
+        runs: Their summaries, newest first.
+        changed: The ids of those that are new, or not what they were at the refresh before.
+        gone: The ids of those that are there no more.
+    """
+
+    runs: tuple[Summary, ...]
+    changed: frozenset[str]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The runs that were asked for.
+
+    Attributes:
+        runs: Their summaries.
+        of: How many runs there are.
+    """
+
+    runs: list[Summary]
+    of: int
+
+
+class RunIndex:
+    """All runs of a directory, kept in memory by a process that asks again and again.
+
+    A refresh reads the directories that have changed and the runs that have not ended, and no others.
+
+    Args:
+        root: The directory that holds the runs; the usual one by default.
+
+    Example:
+
+    ```python
+    index = RunIndex()
+    snapshot = index.refresh()
+    snapshot = index.refresh()  # snapshot.changed says what to draw again
+    ```
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._folder = runs_root(root)
+        self._known: dict[str, int] | None = None
+        self._summaries: dict[str, Summary] = {}
+        self._runs: tuple[Summary, ...] = ()
+
+    def refresh(self) -> Snapshot:
+        """Return the runs as they are now, and what has changed since the refresh before.
+
+        Raises:
+            RunStorageError: If the directory exists and cannot be read.
+        """
+        kept = self._summaries
+        if self._known is None:
+            self._known, kept = _loaded(self._folder)
+        seen = look(self._folder, self._known)
+        self._remember(seen)
+        before = self._summaries
+        self._summaries = {**{name: kept[name] for name in self._known if name in kept}, **seen.read}
+        # What was loaded and has not been read since is new to who asks for the first time.
+        new = self._summaries if kept is not before else seen.read
+        changed = frozenset(name for name, summary in new.items() if before.get(name) != summary)
+        gone = frozenset(before.keys() - self._summaries.keys())
+        if changed or gone:
+            self._runs = tuple(self._summaries[name] for name in sorted(self._summaries, reverse=True))
+        return Snapshot(self._runs, changed, gone)
+
+    def _remember(self, seen: Look) -> None:
+        assert self._known is not None
+        for name in seen.superseded:
+            del self._known[name]
+        self._known.update(seen.settled)
+        if seen.settled or seen.superseded:
+            # Who cannot write now leaves it to the next reader.
+            with contextlib.suppress(sqlite3.Error), index_file(self._folder) as file:
+                if file is not None:
+                    file.store(seen)
+
+
+def summaries(root: Path | None = None) -> list[Summary]:
     """Return the summaries of all runs, newest first.
 
     Args:
@@ -35,96 +112,81 @@ def summaries(root: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         RunStorageError: If the directory exists and cannot be read.
     """
-    folder = runs_root(root)
-    moments = _changed_at(folder)
-    with _opened(folder) as index:
-        known = {} if index is None else _known(index)
-        whole = [name for name, moment in moments.items() if known.get(name, _NOTHING)[:2] == (moment, 1)]
-        # One text for all: ten thousand calls take twice as long.
-        texts = b",".join(known[name][2] for name in whole)
-        found = dict(zip(whole, orjson.loads(b"[" + texts + b"]"), strict=True))
-        changed = []
-        for name, moment in moments.items():
-            if name in found:
-                continue
-            directory = RunDirectory(folder / name)
-            if is_run(directory):
-                found[name] = summary = summary_of(Run(directory))
-                changed.append((name, moment, summary["state"] in ENDED, orjson.dumps(summary)))
-        gone = [name for name in known if name not in found]
-        if index is not None and (changed or gone):
-            _store(index, changed, gone)
-    return [found[name] for name in sorted(found, reverse=True)]
+    return list(RunIndex(root).refresh().runs)
 
 
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open the index, made anew if it is damaged or of another version; `None` where none can be kept."""
-    path = folder / INDEX_FILE
-    connection = None
-    if folder.is_dir():
-        for _ in range(2):
-            try:
-                connection = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None)
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                    connection.execute("DROP TABLE IF EXISTS runs")
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS runs "
-                        "(id TEXT PRIMARY KEY, changed INTEGER, ended INTEGER, summary BLOB) WITHOUT ROWID"
-                    )
-                    connection.execute(f"PRAGMA user_version={_VERSION}")
-                break
-            except sqlite3.OperationalError:
-                connection = None  # locked for long, or a directory that cannot be written: without an index, then
-                break
-            except sqlite3.DatabaseError:
-                connection = None
-                for damaged in folder.glob(f"{INDEX_FILE}*"):
-                    damaged.unlink(missing_ok=True)
-    try:
-        yield connection
-    finally:
-        if connection is not None:
-            connection.close()
+def find(
+    root: Path | None = None, where: str | None = None, sort: str | None = None, limit: int | None = None
+) -> Found:
+    """Return the runs that are asked for; only their summaries are taken from the index.
 
-
-def _known(index: sqlite3.Connection) -> dict[str, tuple[int, int, bytes]]:
-    try:
-        rows = index.execute("SELECT id, changed, ended, summary FROM runs").fetchall()
-    except sqlite3.DatabaseError:
-        return {}
-    return {run_id: (changed, ended, summary) for run_id, changed, ended, summary in rows}
-
-
-def _store(index: sqlite3.Connection, changed: list[tuple], gone: list[str]) -> None:
-    # Who cannot write now leaves it to the next reader.
-    with contextlib.suppress(sqlite3.DatabaseError):
-        index.execute("BEGIN IMMEDIATE")
-        index.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", changed)
-        index.executemany("DELETE FROM runs WHERE id = ?", [(one,) for one in gone])
-        index.execute("COMMIT")
-
-
-def _changed_at(folder: Path) -> dict[str, int]:
-    """Return when each directory of a directory of runs was last changed, in nanoseconds; -1 where that is not known.
+    Args:
+        root: The directory that holds the runs; the usual one by default.
+        where: A question, as `query.matching` takes it; `None` for all runs.
+        sort: A field to sort by, as `query.ordered` does; `None` for the newest first.
+        limit: How many runs at most.
 
     Raises:
+        QueryError: If the question is none, or no run has a field.
         RunStorageError: If the directory exists and cannot be read.
     """
-    moments = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                try:
-                    moments[entry.name] = entry.stat().st_mtime_ns
-                except OSError:
-                    moments[entry.name] = -1
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise unreadable(folder, error) from error
-    return moments
+    question = None if where is None else parse(where)
+    folder = runs_root(root)
+    with contextlib.suppress(sqlite3.Error), index_file(folder) as file:
+        found = None if file is None else _asked(file, folder, question, sort, limit)
+        if found is not None:
+            return found
+    every = summaries(root)
+    if sort is not None:
+        insist_known([sort.removeprefix("-")], every)
+    chosen = every if where is None else matching(every, where)
+    return Found((chosen if sort is None else sorted_by(chosen, sort))[:limit], len(every))
+
+
+def names(root: Path | None = None) -> dict[str, str | None]:
+    """Return the name of every run by its id, newest first.
+
+    Raises:
+        RunStorageError: If the directory of runs exists and cannot be read.
+    """
+    folder = runs_root(root)
+    with contextlib.suppress(sqlite3.Error), index_file(folder) as file:
+        if file is not None:
+            seen = look(folder, file.changes())
+            file.store(seen)
+            found = {**dict(file.names()), **{name: summary["name"] for name, summary in seen.read.items()}}
+            return dict(sorted(found.items(), reverse=True))
+    return {summary["id"]: summary["name"] for summary in summaries(root)}
+
+
+def _asked(
+    file: IndexFile, folder: Path, question: Question | None, sort: str | None, limit: int | None
+) -> Found | None:
+    """Ask the file about what is settled and the directories about the rest; `None` where some field is unknown."""
+    known = file.changes()
+    seen = look(folder, known)
+    file.store(seen)
+    live = {name: summary for name, summary in seen.read.items() if name not in seen.settled}
+    fields = {*(() if question is None else fields_in(question)), *(() if sort is None else [sort.removeprefix("-")])}
+    unknown = {field for field in fields if not file.has_field(field)}
+    if not unknown <= {field for summary in live.values() for field in fields_of(summary)}:
+        return None
+    settled = file.answers(question, sort, None if limit is None else limit + len(live))
+    predicate = None if question is None else predicate_of(question)
+    # Another process may have stored one that has ended since.
+    chosen = [summary for summary in settled if summary["id"] not in live]
+    fitting = [summary for summary in live.values() if predicate is None or predicate(summary)]
+    if fitting:
+        chosen = sorted(chosen + fitting, key=lambda summary: summary["id"], reverse=True)
+        chosen = chosen if sort is None else sorted_by(chosen, sort)
+    return Found(chosen[:limit], len(known) - len(seen.superseded) + len(seen.read))
+
+
+def _loaded(folder: Path) -> tuple[dict[str, int], dict[str, Summary]]:
+    """Return what the file knows: when each run's directory had changed, and the summaries."""
+    with contextlib.suppress(sqlite3.Error), index_file(folder) as file:
+        if file is not None:
+            changes, found = file.changes(), {summary["id"]: summary for summary in file.summaries()}
+            # Between the two, another process may have changed what is in it.
+            return {name: changed for name, changed in changes.items() if name in found}, found
+    return {}, {}

@@ -44,11 +44,11 @@ def open_run(key: str, root: Path | None = None) -> Run:
 
 def _meant(key: str, folder: Path) -> list[str]:
     """Return the ids of the runs that a key may mean, newest first."""
-    from kplug.runs.index import summaries
+    from kplug.runs.index import names
 
-    names = {one["id"]: one["name"] for one in summaries(folder)}
+    known = names(folder)
     return (
-        [run_id for run_id in names if run_id == key]
-        or [run_id for run_id, name in names.items() if name == key]
-        or [run_id for run_id in names if key and run_id.startswith(key)]
+        [run_id for run_id in known if run_id == key]
+        or [run_id for run_id, name in known.items() if name == key]
+        or [run_id for run_id in known if key and run_id.startswith(key)]
     )

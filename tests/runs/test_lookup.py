@@ -20,7 +20,7 @@ def no_index(monkeypatch):
     def refused(*_, **__):
         raise AssertionError("the index was asked")
 
-    monkeypatch.setattr(index, "summaries", refused)
+    monkeypatch.setattr(index, "names", refused)
 
 
 def test_an_id_is_found_without_the_index(tmp_path, no_index):
