@@ -33,3 +33,13 @@ def cache_root() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("kplug", appauthor=False))
+
+
+def settings_root() -> Path:
+    """Return the directory of what a person has set: `$KPLUG_HOME/settings`, or the platform's own for such things."""
+    home = os.environ.get("KPLUG_HOME")
+    if home:
+        return Path(home).expanduser().absolute() / "settings"
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("kplug", appauthor=False))

@@ -65,6 +65,7 @@ class Recorder(keras.callbacks.Callback):
             steps_per_epoch=self.params.get("steps"),
             epoch=self.position.epoch,
             step=self.position.step,
+            first_step=self.position.step,
         )
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
