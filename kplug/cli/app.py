@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -50,6 +51,10 @@ def _root(
 
 def main() -> None:
     """Run the command line; a `KplugError` becomes its message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A run's name may have characters that the terminal's encoding has not.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except KplugError as error:

@@ -123,7 +123,7 @@ def _checked(what: str, text: str) -> str:
     text = text.strip()
     if len(text) > _LONGEST[what]:
         raise SpecError(f"A {what} may have {_LONGEST[what]} characters. Received: {len(text)}")
-    if any(unicodedata.category(one) in {"Cc", "Cf", "Cs"} and one not in _JOINERS for one in text):
+    if any(unicodedata.category(one) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and one not in _JOINERS for one in text):
         raise SpecError(f"A {what} may not have control characters. Received: {text!r}")
     return text
 
