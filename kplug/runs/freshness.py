@@ -115,6 +115,6 @@ def _plain(value: Any) -> Any:
             return [_plain(one) for one in value]
         case str():
             return value.encode("utf-8", "replace").decode()
-        case int() if abs(value) >= 2**63:
+        case int() if not -(2**63) <= value < 2**64:
             return float(value) if abs(value) < 2**1000 else None
     return value
