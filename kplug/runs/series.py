@@ -175,7 +175,8 @@ def decimated(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np
     if points < 4:
         raise ValueError(f"A curve is thinned out to 4 points at least. Received: points={points}")
     finite = np.isfinite(x) & np.isfinite(y)
-    x, y = x[finite], y[finite]
+    if not finite.all():
+        x, y = x[finite], y[finite]
     if len(y) <= points:
         return x, y
     kept = np.unique(M4Downsampler().downsample(y, n_out=points - points % 4))

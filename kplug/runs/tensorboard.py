@@ -39,14 +39,14 @@ def write_events(run: Run, folder: Path) -> None:
 
     Args:
         run: The run.
-        folder: Where to; made here.
+        folder: Where to; made here, with the directories above it.
 
     Raises:
         SpecError: If TensorBoard is not installed.
         OSError: If the directory is there already, or cannot be written.
     """
     tensorboard = _TensorBoard()
-    folder.mkdir()
+    folder.mkdir(parents=True)
     writers: dict[str, _EventWriter] = {}
     with ExitStack() as open_files:
         for record in run.metrics():

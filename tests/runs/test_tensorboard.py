@@ -82,6 +82,11 @@ def test_a_run_without_metrics_is_an_empty_directory(tmp_path):
     assert list((tmp_path / "logs").iterdir()) == []
 
 
+def test_the_directories_above_are_made(run, tmp_path):
+    export_run(run, tmp_path / "all" / "logs")
+    assert "epoch_loss" in read_back(tmp_path / "all" / "logs" / "train")
+
+
 def test_a_directory_with_something_in_it_is_left_alone(run, tmp_path):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "mine").write_text("ink")
