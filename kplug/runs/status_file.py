@@ -97,7 +97,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         ("created", "queued", "resumed", "started", "first_batch", "ended", "heartbeat", "process_created"), _is_moment
     ),
-    **dict.fromkeys(("pid", "epoch", "epochs", "step", "steps_per_epoch", "max_running"), _is_count),
+    **dict.fromkeys(("pid", "epoch", "epochs", "step", "first_step", "steps_per_epoch", "max_running"), _is_count),
     **dict.fromkeys(
         (
             *("state", "host", "error", "traceback", "phase", "artifact_error", "evaluation_error"),
