@@ -62,20 +62,19 @@ class IndexFile:
             sort: A field, with `-` before it for the largest first.
             limit: How many runs at most.
         """
-        text = "SELECT id, run, summary FROM runs"
+        text, order = "SELECT summary FROM runs", "id DESC"
         arguments: list[Any] = []
-        if question is not None:
-            chosen, arguments = selected(question)
-            text += f" WHERE run IN (SELECT run FROM ({chosen}))"
         if sort is not None:
-            text = (
-                f"SELECT id, summary FROM ({text}) AS chosen LEFT JOIN fields"
-                " ON fields.name = ? AND fields.run = chosen.run AND fields.place = 0"
-            )
+            text += " LEFT JOIN fields ON fields.run = runs.run AND fields.name = ? AND fields.place = 0"
             arguments.append(sort.removeprefix("-"))
-        order = "" if sort is None else f"value IS NULL, value {'DESC' if sort.startswith('-') else 'ASC'}, "
-        text = f"SELECT summary FROM ({text} ORDER BY {order}id DESC LIMIT ?)"
-        return _decoded(self._connection.execute(text, [*arguments, -1 if limit is None else limit]))
+            order = f"value IS NULL, value {'DESC' if sort.startswith('-') else 'ASC'}, id DESC"
+        if question is not None:
+            chosen, more = selected(question)
+            text += f" WHERE runs.run IN (SELECT run FROM ({chosen}))"
+            arguments += more
+        return _decoded(
+            self._connection.execute(f"{text} ORDER BY {order} LIMIT ?", [*arguments, -1 if limit is None else limit])
+        )
 
     def store(self, seen: Look) -> None:
         """Keep what a look at the directories gave, all or nothing; nothing is written where nothing is new."""
