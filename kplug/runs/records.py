@@ -50,7 +50,7 @@ class RecordWriter:
 
     def __init__(self, path: Path, size: int | None = None) -> None:
         self._path = path
-        self._waiting = b""
+        self._waiting = bytearray()
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
@@ -118,15 +118,16 @@ class RecordWriter:
         written = 0
         try:
             while written < len(self._waiting):
-                written += os.write(self._descriptor, self._waiting[written:])
+                written += os.write(self._descriptor, memoryview(self._waiting)[written:])
         except OSError:
             written = self._waiting.rfind(b"\n", 0, written) + 1
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size + written)
             raise
         finally:
-            self._size += written
-            self._waiting = self._waiting[written:]
+            if written:
+                self._size += written
+                self._waiting = self._waiting[written:]
 
     def _end(self) -> int:
         return os.lseek(self._descriptor, 0, os.SEEK_END)

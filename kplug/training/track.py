@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from kplug.errors import RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory, create_run_directory
 from kplug.runs.records import RecordWriter
@@ -171,9 +172,13 @@ class _Parts:
         self.status.__exit__(None, None, None)
         told = {name: ending[name] for name in ("error", "traceback") if name in ending}
         self.events.write({"time": time.time(), "event": ending["state"], **told})
-        self.status.update(**ending, ended=time.time())
-        self.events.close()
-        self.records.close()
+        problem: dict[str, str] = {}
+        for writer in (self.events, self.records):
+            try:
+                writer.close()
+            except RunStorageError as error:  # the script goes on, whatever became of its records
+                problem = {"error": str(error)}
+        self.status.update(**{**problem, **ending}, ended=time.time())
 
 
 def _spec_of(given: Mapping[str, Any], model: str, optimizer: Any, params: Mapping[str, Any]) -> RunSpec:

@@ -19,11 +19,13 @@ from waiting import wait
 
 from kplug.runs import Run, list_runs
 from kplug.runs.completion import complete
-from kplug.runs.directory import RunDirectory
+from kplug.runs.directory import RunDirectory, create_run_directory
 from kplug.runs.index import summaries
 from kplug.runs.launch import launch
 from kplug.runs.records import RecordReader
+from kplug.runs.spec import spec_from
 from kplug.training.checkpoints import Checkpoint, Checkpoints, _digest, _digest_of
+from kplug.training.worker import _missing_records
 
 pytestmark = [pytest.mark.neutral, pytest.mark.slow]
 
@@ -153,6 +155,46 @@ def test_a_run_goes_on_when_its_terminal_dies(tmp_path):
     wait(run)
     assert run.state == "stopped", run.log()
     assert (run.directory.artifacts / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "error"),
+    [
+        ("events.jsonl", "events.jsonl cannot be written: Is a directory."),
+        ("spec.json", "spec.json cannot be read: Is a directory."),
+    ],
+)
+def test_a_worker_that_cannot_begin_says_why(tmp_path, file, error):
+    run = Run(create_run_directory(tmp_path, spec_from({"model": "kplug/vae", "dataset": "kplug/digits"}), {}))
+    (run.directory.path / file).unlink(missing_ok=True)
+    (run.directory.path / file).mkdir()
+    command = [sys.executable, "-m", "kplug.training.worker", str(run.directory.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert run.state == "failed"
+    assert error in run.status["error"]
+    assert f"failed: {run.status['error']}" in done.stdout
+
+
+def test_records_that_are_missing_behind_a_checkpoint_are_told(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.metrics.write_bytes(b"x" * 70)
+    checkpoint = Checkpoint(3, {"metrics_bytes": 100}, {})
+    assert _missing_records(checkpoint, directory) == ["30 bytes of metrics.jsonl are missing: that much of the curves"]
+    directory.metrics.write_bytes(b"x" * 100)
+    assert _missing_records(checkpoint, directory) == []
+    assert _missing_records(None, directory) == []
+
+
+def test_a_print_that_has_no_room_does_no_harm():
+    code = (
+        "from kplug.training.console import keep_printing; keep_printing(); print('a\\ud800' * 9); print('x' * 10**6)"
+    )
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_nothing_pickled_is_ever_loaded(tmp_path, monkeypatch):
