@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+import types
 
 import numpy as np
 import orjson
@@ -398,6 +399,7 @@ def run(tmp_path):
 
 
 def test_a_run_gives_its_metrics_as_arrays_and_as_a_data_frame(run):
+    pytest.importorskip("pandas")
     assert run.metric_arrays().metrics["loss"].tolist() == [0.5, 0.25]
     frame = run.metric_frame()
     assert list(frame.columns) == ["step", "epoch", "time", "epoch_end", "loss", "metrics.time"]
@@ -408,9 +410,23 @@ def test_a_run_gives_its_metrics_as_arrays_and_as_a_data_frame(run):
 
 
 def test_samples_of_the_machine_become_a_data_frame(run):
+    pytest.importorskip("pandas")
     frame = run.system_frame()
     assert list(frame.columns) == ["time", "cpu_percent", "gpus.0.memory_bytes", "gpus.1.memory_bytes"]
     assert frame["gpus.0.memory_bytes"].tolist() == [7]
+
+
+def test_what_a_data_frame_is_made_of(run, monkeypatch):
+    # TensorFlow imports pandas wherever it is, which takes half a second: it is not among what tests install.
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=lambda data: data))
+    frame = run.metric_frame()
+    assert list(frame) == ["step", "epoch", "time", "epoch_end", "loss", "metrics.time"]
+    assert frame["loss"].tolist() == [0.5, 0.25]
+    assert frame["time"].tolist() == [1.5, 2.5]
+    assert np.isnan(frame["metrics.time"]).tolist() == [False, True]
+    assert run.system_frame() == [
+        {"time": 1.0, "cpu_percent": 50.0, "gpus.0.memory_bytes": 7, "gpus.1.memory_bytes": None}
+    ]
 
 
 def test_without_pandas_it_is_named(run, monkeypatch):
