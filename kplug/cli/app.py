@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kplug import __version__
-from kplug.cli import catalog, doctor, runs, train
+from kplug.cli import catalog, doctor, runs, train, tui
 from kplug.cli.quick import QuickGroup
 from kplug.errors import KplugError
 from kplug.plain_text import safe_text
@@ -19,7 +19,7 @@ app = typer.Typer(
     cls=QuickGroup,
     name="kplug",
     help="Keras parts that Keras lacks, plugins that add more, and runs that outlive the terminal.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=True,
     # Rich's help takes longer to import than everything else together.
     rich_markup_mode=None,
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 catalog.add_to(app)
 train.add_to(app)
+tui.add_to(app)
 app.add_typer(runs.app, name="runs")
 doctor.add_to(app)
 
@@ -42,11 +43,20 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print kplug's version and end.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     del version
+    if context.invoked_subcommand is not None:
+        return
+    # In a terminal there is something to look at; anywhere else, something to read.
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        tui.tui()
+    else:
+        print(context.get_help())
+        raise typer.Exit(USAGE_ERROR)
 
 
 def main() -> None:

@@ -1,0 +1,227 @@
+"""The app: its places, its keys, its themes, and what all screens share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from kplug.errors import KplugError
+from kplug.plain_text import safe_line, safe_text
+from kplug.runs.index import Snapshot
+from kplug_tui.formatting import LIVE
+from kplug_tui.reader import DetailRead, Pace, ReadingFailed, RunReader, RunsRead
+from kplug_tui.settings import Settings, read_settings, write_settings
+from kplug_tui.themes import THEMES
+
+_NOTICE_SECONDS = 8.0
+
+
+class KplugApp(App[None]):
+    """Choose, train, watch, stop, resume and compare.
+
+    Args:
+        root: The directory that holds the runs; the usual one by default.
+        settings: What the person has set; read from their file by default.
+    """
+
+    TITLE = "kplug"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "go('runs')", "Runs", show=False, id="app.runs"),
+        Binding("2", "go('catalog')", "Catalog", show=False, id="app.catalog"),
+        Binding("3", "go('devices')", "Devices", show=False, id="app.devices"),
+        Binding("comma", "settings", "Settings", show=False, id="app.settings"),
+        Binding("question_mark,f1", "help", "Help", id="app.help"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit"),
+    ]
+
+    def __init__(self, root: Path | None = None, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings, self._problems = (settings, []) if settings is not None else read_settings()
+        self.reader = RunReader(root, self.post_message, self._pace())
+        self.snapshot: Snapshot | None = None
+        self._states: dict[str, str] = {}
+
+    MODES: ClassVar[dict[str, str | Callable[[], Screen]]] = {
+        "runs": lambda: _screen("runs", "RunsScreen"),
+        "catalog": lambda: _screen("catalog", "CatalogScreen"),
+        "devices": lambda: _screen("devices", "DevicesScreen"),
+    }
+    DEFAULT_MODE = "runs"
+
+    def on_mount(self) -> None:
+        """Begin to read, as the person has set it."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self._apply(self.settings)
+        for problem in self._problems:
+            self.warn(problem)
+        self.reader.start()
+
+    def on_unmount(self) -> None:
+        """Stop reading; the runs go on."""
+        self.reader.end()
+
+    def on_runs_read(self, message: RunsRead) -> None:
+        """Give the snapshot to the screens, and say which runs have ended."""
+        self.snapshot = message.snapshot
+        for screen in self.screen_stack:
+            screen.post_message(RunsRead(message.snapshot))
+        self._announce(message.snapshot)
+        self.call_later(self.reader.taken)
+
+    def on_detail_read(self, message: DetailRead) -> None:
+        """Give a run's details to the screens."""
+        for screen in self.screen_stack:
+            screen.post_message(DetailRead(message.detail))
+        self.call_later(self.reader.taken)
+
+    def on_reading_failed(self, message: ReadingFailed) -> None:
+        """Say that the runs cannot be read; reading goes on."""
+        self.problem(message.problem)
+        self.reader.taken()
+
+    def say(self, text: str) -> None:
+        """Tell the person something."""
+        self.notify(safe_text(text), markup=False, timeout=_NOTICE_SECONDS)
+
+    def warn(self, text: str) -> None:
+        """Tell the person what they should look at."""
+        self.notify(safe_text(text), severity="warning", markup=False, timeout=_NOTICE_SECONDS)
+
+    def problem(self, text: str) -> None:
+        """Tell the person what went wrong."""
+        self.notify(safe_text(text), severity="error", markup=False, timeout=_NOTICE_SECONDS)
+
+    def do(self, what: Callable[[], str | None], then: Callable[[], object] | None = None) -> None:
+        """Do something that takes time in a thread, and tell what it says, or what went wrong.
+
+        Args:
+            what: What to do; returns what to tell, if anything.
+            then: What to do afterwards on the screen, if nothing went wrong.
+        """
+
+        def work() -> None:
+            try:
+                said = what()
+            except (KplugError, OSError) as error:
+                self.call_from_thread(self.problem, str(error))
+                return
+            finally:
+                self.reader.refresh()
+            if get_current_worker().is_cancelled:
+                return
+            if said:
+                self.call_from_thread(self.say, said)
+            if then is not None:
+                self.call_from_thread(then)
+
+        self.run_worker(work, thread=True, exit_on_error=False)
+
+    def change_settings(self, **changes: Any) -> None:
+        """Change settings, apply them and keep them."""
+        self.settings = replace(self.settings, **changes)
+        self._apply(self.settings)
+        try:
+            write_settings(self.settings)
+        except KplugError as error:
+            self.problem(str(error))
+
+    def open_run(self, run_id: str) -> None:
+        """Show a run on a screen of its own."""
+        from kplug_tui.screens.run import RunScreen
+
+        self.push_screen(RunScreen(run_id))
+
+    def open_new_run(self, preset: Mapping[str, Any] | None = None, parent: str | None = None) -> None:
+        """Show the form for a new run.
+
+        Args:
+            preset: Fields of a run spec to begin with.
+            parent: The run that they are from.
+        """
+        from kplug_tui.screens.new_run import NewRunScreen
+
+        self.push_screen(NewRunScreen(preset, parent))
+
+    def open_comparison(self, run_ids: list[str]) -> None:
+        """Show runs side by side."""
+        from kplug_tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(run_ids))
+
+    def action_go(self, place: str) -> None:
+        """Go to one of the places."""
+        if not self.screen.is_modal:
+            self.switch_mode(place)
+
+    def action_help(self) -> None:
+        """Say which keys do what on this screen."""
+        from kplug_tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_settings(self) -> None:
+        """Show the settings."""
+        from kplug_tui.screens.settings import SettingsScreen
+
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen())
+
+    def get_system_commands(self, screen: Screen) -> Any:
+        """Give what the command palette offers."""
+        yield SystemCommand("Runs", "Go to the runs", lambda: self.action_go("runs"))
+        yield SystemCommand("Catalog", "Go to the components", lambda: self.action_go("catalog"))
+        yield SystemCommand("Devices", "Go to the devices", lambda: self.action_go("devices"))
+        yield SystemCommand("New run", "Choose what to train", self.open_new_run)
+        yield SystemCommand("Settings", "Theme, keys, low bandwidth, notifications", self.action_settings)
+        yield SystemCommand("Help", "Keys of this screen", self.action_help)
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Save a picture of the screen", "As SVG", self.deliver_screenshot)
+        yield SystemCommand("Quit", "Leave; the runs go on", self.action_quit)
+
+    def _pace(self) -> Pace:
+        return Pace.slow() if self.settings.low_bandwidth else Pace()
+
+    def _apply(self, settings: Settings) -> None:
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+        else:
+            self.warn(f"There is no theme {settings.theme!r}. There are {', '.join(sorted(self.available_themes))}.")
+        self.animation_level = "none" if settings.low_bandwidth else "basic"
+        self.reader.pace = self._pace()
+        self.set_keymap(settings.keys)
+
+    def _announce(self, snapshot: Snapshot) -> None:
+        """Say which runs have ended since the last snapshot."""
+        for summary in snapshot.runs if not self._states else self._changed(snapshot):
+            run_id, state = summary["id"], str(summary["state"])
+            if self._states.get(run_id) in LIVE and state not in LIVE and self.settings.notify:
+                named = safe_line(str(summary["name"] or run_id))
+                if state in {"failed", "lost"}:
+                    self.problem(f"{named}: {state}{': ' + str(summary['error']) if summary.get('error') else ''}")
+                else:
+                    self.say(f"{named}: {state}")
+                if self.settings.bell:
+                    self.bell()
+            self._states[run_id] = state
+
+    @staticmethod
+    def _changed(snapshot: Snapshot) -> list[Mapping[str, Any]]:
+        return [one for one in snapshot.runs if one["id"] in snapshot.changed] if snapshot.changed else []
+
+
+def _screen(module: str, name: str) -> Screen:
+    """Make a screen, imported now that it is needed."""
+    import importlib
+
+    return getattr(importlib.import_module(f"kplug_tui.screens.{module}"), name)()

@@ -1,0 +1,79 @@
+"""From a run's records to curves: which metrics belong together, what x is, how much is smoothed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kplug_tui.drawing import Curve, smoothed
+
+if TYPE_CHECKING:
+    from kplug.runs.metric_arrays import MetricArrays
+
+AXES = ("step", "epoch", "time")
+_VALIDATION = "val_"
+_FEW = 3
+
+
+def metric_groups(names: Iterable[str]) -> list[str]:
+    """Return metrics without `val_`, each once, the loss first: what training and validation share a chart for."""
+    bare = dict.fromkeys(name.removeprefix(_VALIDATION) for name in names)
+    return sorted(bare, key=lambda name: (name != "loss", name))
+
+
+def metric_curves(
+    metrics: MetricArrays, group: str, axis: str = "step", smoothing: float = 0.0, name: str = "", colour: int = 0
+) -> list[Curve]:
+    """Return the curves of a metric in training and in validation.
+
+    Training is drawn by step where steps were recorded, else by epoch; validation has a point an epoch.
+
+    Args:
+        metrics: A run's records.
+        group: The metric's name without `val_`.
+        axis: What x is: `step`, `epoch` (fractions of it, where steps were recorded) or `time` in seconds.
+        smoothing: The weight of the past, from 0 to below 1. What is smoothed is drawn faintly behind.
+        name: What to call the curves instead of by the metric.
+        colour: Number of the first one's colour.
+    """
+    positions = _positions(metrics, axis)
+    curves: list[Curve] = []
+    for offset, key in enumerate((group, _VALIDATION + group)):
+        if key not in metrics.metrics:
+            continue
+        values = metrics.metrics[key]
+        there = np.isfinite(values)
+        if key == group:
+            by_step = there & ~metrics.epoch_end
+            there = by_step if by_step.sum() > _FEW else there & metrics.epoch_end
+        x, y = positions[there], values[there]
+        label = (f"{name} {_VALIDATION}" if offset else name) if name else key
+        if smoothing > 0.0 and len(y) > _FEW:
+            curves.append(Curve(label, x, y, colour + offset, faint=True))
+            y = smoothed(y, smoothing)
+        curves.append(Curve(label.strip("_ ") if name else label, x, y, colour + offset))
+    return curves
+
+
+def axis_label(axis: str) -> str:
+    """Return what an axis is called."""
+    return {"step": "step", "epoch": "epoch", "time": "time"}[axis]
+
+
+def _positions(metrics: MetricArrays, axis: str) -> np.ndarray:
+    if axis == "time":
+        return metrics.times - (metrics.times[0] if len(metrics.times) else 0.0)
+    if axis == "step" or not len(metrics.steps):
+        return metrics.steps.astype(np.float64)
+    return _epochs(metrics.steps, metrics.epochs, metrics.epoch_end)
+
+
+def _epochs(steps: np.ndarray, epochs: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return how many epochs were over at each record, with fractions where the length of an epoch is known."""
+    if not ends.any():
+        return epochs.astype(np.float64)
+    lengths = np.diff(np.concatenate(([0], steps[ends])))
+    length = float(np.median(lengths)) or 1.0
+    return steps / length

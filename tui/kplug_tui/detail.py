@@ -1,0 +1,171 @@
+"""One run as a screen shows it: an immutable snapshot, read anew only where its files have changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from kplug.errors import KplugError
+from kplug.runs.directory import RunDirectory
+from kplug.runs.records import RecordReader
+from kplug.runs.run import Run
+from kplug.runs.summary import summary_of
+
+if TYPE_CHECKING:
+    from kplug.runs.metric_arrays import MetricArrays
+
+_LOG_TAIL_BYTES = 32768
+_MOST_SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """A run at one moment.
+
+    Attributes:
+        run: The run, for what is done to it.
+        summary: What a list shows of it.
+        status: Its status, with the state as it really is.
+        spec: What was asked, as the file says it; empty if that is damaged.
+        metrics: Its metric records as columns; `None` if it has none yet.
+        samples: CPU, memory and GPUs over time.
+        events: What happened to it.
+        artifacts: The files it has left.
+        log: The end of what its worker printed.
+        problems: What could not be read, in words.
+    """
+
+    run: Run
+    summary: Mapping[str, Any]
+    status: Mapping[str, Any]
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    metrics: MetricArrays | None = None
+    samples: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+    artifacts: tuple[Path, ...] = ()
+    log: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.run.id
+
+    @property
+    def state(self) -> str:
+        """The run's state."""
+        return str(self.status.get("state", "lost"))
+
+
+class DetailReader:
+    """Reads one run again and again.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._series: Any = None
+        self._samples = _Appended(run.directory.system)
+        self._events = _Appended(run.directory.events)
+        self._seen: Any = None
+        self._parts: dict[str, tuple[Any, Any]] = {}
+
+    def forget(self) -> None:
+        """Give a snapshot at the next refresh even if nothing has changed."""
+        self._seen = None
+
+    def refresh(self) -> RunDetail | None:
+        """Return the run as it is now, or `None` if nothing has changed since the last time."""
+        directory = self._run.directory
+        files = (directory.status, directory.metrics, directory.system, directory.events, directory.log)
+        seen = (*map(_moment_of, (*files, directory.labels, directory.artifacts)), self._run.state)
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        problems: list[str] = []
+
+        def read(part: str, path: Path, how: Callable[[], Any], missing: Any) -> Any:
+            moment = _moment_of(path)
+            if part not in self._parts or self._parts[part][0] != moment:
+                try:
+                    self._parts[part] = (moment, how())
+                except KplugError as error:
+                    problems.append(str(error))
+                    return missing
+            return self._parts[part][1]
+
+        return RunDetail(
+            run=self._run,
+            summary=summary_of(Run(directory)),
+            status=self._run.status,
+            spec=read("spec", directory.spec, lambda: spec_values(directory), {}),
+            metrics=read("metrics", directory.metrics, self._read_metrics, None),
+            samples=read("samples", directory.system, self._samples.read, ()),
+            events=read("events", directory.events, self._events.read, ()),
+            artifacts=read("artifacts", directory.artifacts, lambda: tuple(self._run.artifacts()), ()),
+            log=read("log", directory.log, lambda: _tail(directory.log), ""),
+            problems=tuple(problems),
+        )
+
+    def _read_metrics(self) -> Any:
+        if self._series is None:
+            # Here, and not above: NumPy takes as long to import as the first screen takes to appear.
+            from kplug.runs.series import SeriesReader
+
+            self._series = SeriesReader(self._run.directory.metrics)
+        self._series.refresh()
+        return self._series.arrays()
+
+
+class _Appended:
+    """Records that are appended to, the newest so many of them kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader = RecordReader(path)
+        self._records: list[dict[str, Any]] = []
+
+    def read(self) -> tuple[Mapping[str, Any], ...]:
+        restarts = self._reader.restarts
+        new = self._reader.read()
+        if self._reader.restarts != restarts:
+            self._records = []
+        self._records = [*self._records, *new][-_MOST_SAMPLES:]
+        return tuple(self._records)
+
+
+def _moment_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def spec_values(directory: RunDirectory) -> dict[str, Any]:
+    """Return what a run was asked to do, as its file says it and unchecked; empty if that cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        values = orjson.loads(directory.spec.read_bytes())
+        if isinstance(values, dict):
+            return values
+    return {}
+
+
+def _tail(path: Path) -> str:
+    """Return the end of a text file, from the beginning of a line on."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _LOG_TAIL_BYTES)
+            file.seek(start)
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.partition("\n")[2] if start and "\n" in text else text

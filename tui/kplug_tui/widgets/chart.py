@@ -1,0 +1,313 @@
+"""A chart of curves, with axes, a legend, a cursor, zoom and pan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from kplug.plain_text import safe_line
+from kplug_tui.formatting import number
+
+if TYPE_CHECKING:
+    from kplug_tui.drawing import Curve, View
+
+COLOURS = 8
+_LEFT_LABEL = 8
+_ZOOM = 0.7
+_PAN = 0.2
+
+
+class Chart(Widget, can_focus=True):
+    """Curves over x.
+
+    Args:
+        title: What stands above it.
+        x_label: Puts a position into words, for the axis and the cursor.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "zoom(1)", "Zoom in", id="chart.zoom_in"),
+        Binding("minus", "zoom(-1)", "Zoom out", id="chart.zoom_out"),
+        Binding("left,h", "cursor(-1)", "Cursor", show=False, id="chart.cursor_left"),
+        Binding("right,l", "cursor(1)", "Cursor", id="chart.cursor_right"),
+        Binding("shift+left,H", "pan(-1)", "Pan", show=False, id="chart.pan_left"),
+        Binding("shift+right,L", "pan(1)", "Pan", id="chart.pan_right"),
+        Binding("shift+up", "pan_y(1)", "Up", show=False, id="chart.pan_up"),
+        Binding("shift+down", "pan_y(-1)", "Down", show=False, id="chart.pan_down"),
+        Binding("0", "reset", "Whole", id="chart.reset"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "chart--axis",
+        "chart--title",
+        "chart--cursor",
+        *(f"chart--curve{number}" for number in range(COLOURS)),
+    }
+    DEFAULT_CSS = """
+    Chart {
+        height: 1fr;
+        min-height: 3;
+        & > .chart--axis { color: $secondary; }
+        & > .chart--title { color: $text; text-style: bold; }
+        & > .chart--cursor { color: $text; }
+        & > .chart--curve0 { color: $primary-lighten-2; }
+        & > .chart--curve1 { color: $accent; }
+        & > .chart--curve2 { color: $success; }
+        & > .chart--curve3 { color: $error-lighten-1; }
+        & > .chart--curve4 { color: $warning; }
+        & > .chart--curve5 { color: $secondary-lighten-2; }
+        & > .chart--curve6 { color: $error-lighten-3; }
+        & > .chart--curve7 { color: $secondary; }
+        &:focus > .chart--title { color: $text-accent; text-style: bold; }
+    }
+    """
+
+    class Focused(Message):
+        """The chart was clicked or reached."""
+
+        def __init__(self, chart: Chart) -> None:
+            super().__init__()
+            self.chart = chart
+
+    def __init__(
+        self,
+        title: str = "",
+        x_label: Callable[[float], str] = number,
+        empty: str = "",
+        id: str | None = None,  # noqa: A002 - Textual's own name for it
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.title = title
+        self.empty = empty
+        self.x_label = x_label
+        self._curves: Sequence[Curve] = ()
+        self._log = False
+        self._view: View | None = None
+        self._cursor: float | None = None
+        self._drawn: list[Strip] | None = None
+
+    @property
+    def curves(self) -> Sequence[Curve]:
+        """What is drawn."""
+        return self._curves
+
+    @property
+    def view(self) -> View:
+        """The part of the plane that is drawn: all of it, unless it was zoomed."""
+        from kplug_tui.drawing import whole_view
+
+        return self._view or whole_view(self._curves, self._log)
+
+    @property
+    def cursor(self) -> float | None:
+        """The position whose values the legend shows, or `None`."""
+        return self._cursor
+
+    def show(self, curves: Sequence[Curve], log: bool = False, title: str | None = None) -> None:
+        """Draw these curves; what was zoomed stays so, unless the axis becomes another."""
+        if log != self._log:
+            self._log, self._view = log, None
+        self._curves = curves
+        if title is not None:
+            self.title = title
+        self._redraw()
+
+    def show_whole(self) -> None:
+        """Show all of the curves, without a cursor: the axis has become another."""
+        self._view = self._cursor = None
+        self._redraw()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line of the chart."""
+        if self._drawn is None or len(self._drawn) != self.size.height:
+            self._drawn = self._draw(self.size.width, self.size.height)
+        return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width)
+
+    def _redraw(self) -> None:
+        self._drawn = None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Draw anew in other colours."""
+        super().notify_style_update()
+        self._drawn = None
+
+    def on_resize(self) -> None:
+        """Draw anew in another size."""
+        self._redraw()
+
+    def _style(self, part: str) -> Style:
+        return self.rich_style + self.get_component_rich_style(f"chart--{part}", partial=True)
+
+    def _draw(self, width: int, height: int) -> list[Strip]:
+        base = self.rich_style
+        legend = self._legend(width)
+        if not any(len(curve.x) for curve in self._curves):
+            text = Strip([Segment(safe_line(self.empty), self._style("axis"))]).adjust_cell_length(width, base)
+            return [legend, text, *(Strip.blank(width, base) for _ in range(height))][:height]
+        view = self.view
+        rows, columns = height - 2, width - _LEFT_LABEL - 1
+        if rows < 1 or columns < 4:
+            return [legend, *(Strip.blank(width, base) for _ in range(height))][:height]
+        marks = self._y_marks(view, rows)
+        axis = self._style("axis")
+        lines = [legend]
+        for row, segments in enumerate(self._plot(view, columns, rows)):
+            mark = marks.get(row)
+            edge = f"{mark:>{_LEFT_LABEL}}┤" if mark is not None else " " * _LEFT_LABEL + "│"
+            lines.append(Strip([Segment(edge, axis), *segments]).adjust_cell_length(width, base))
+        lines.append(Strip([Segment(self._x_axis(view, columns), axis)]).adjust_cell_length(width, base))
+        return lines
+
+    def _legend(self, width: int) -> Strip:
+        from kplug_tui.drawing import value_at
+
+        segments = [Segment(safe_line(self.title), self._style("title"))] if self.title else []
+        if self._cursor is not None:
+            segments.append(Segment(f"  at {self.x_label(self._cursor)}", self._style("cursor")))
+        for curve in self._curves:
+            if curve.faint:
+                continue
+            at = math.inf if self._cursor is None else self._cursor
+            value = value_at(curve, at)
+            text = f"  ● {safe_line(curve.name)} {number(value) if math.isfinite(value) else '-'}"
+            segments.append(Segment(text, self._style(f"curve{curve.colour % COLOURS}")))
+        return Strip(segments or [Segment("", self.rich_style)]).adjust_cell_length(width, self.rich_style)
+
+    def _plot(self, view: View, width: int, height: int) -> list[list[Segment]]:
+        """Return the rows of cells; where curves cross, the one that was drawn later is seen."""
+        from kplug_tui.drawing import characters, dots
+
+        blank = self.rich_style
+        styles: list[Style] = []
+        texts: list[list[str]] = []
+        for curve in sorted(self._curves, key=lambda curve: not curve.faint):
+            style = self._style(f"curve{curve.colour % COLOURS}")
+            styles.append(style + Style(dim=True) if curve.faint else style)
+            texts.append(characters(dots(curve, view, width, height)))
+        at = self._cursor_column(view, width)
+        rows = []
+        for row in range(height):
+            cells: list[tuple[str, Style]] = [(" ", blank)] * width
+            for text, style in zip(texts, styles, strict=True):
+                cells = [(drawn, style) if drawn != " " else cell for drawn, cell in zip(text[row], cells, strict=True)]
+            if at is not None and cells[at][0] == " ":
+                cells[at] = ("┊", self._style("axis"))
+            rows.append(_runs(cells))
+        return rows
+
+    def _cursor_column(self, view: View, width: int) -> int | None:
+        if self._cursor is None or not view.x_min <= self._cursor <= view.x_max:
+            return None
+        return min(width - 1, int((self._cursor - view.x_min) / (view.x_max - view.x_min) * width))
+
+    def _y_marks(self, view: View, rows: int) -> dict[int, str]:
+        from kplug_tui.drawing import labels, ticks
+
+        values = ticks(view.y_min, view.y_max, max(1, rows // 3))
+        marks = {}
+        for value, label in zip(values, labels(values, view.log), strict=True):
+            row = round((view.y_max - value) / (view.y_max - view.y_min) * (rows - 1))
+            if 0 <= row < rows:
+                marks[row] = label[:_LEFT_LABEL]
+        return marks
+
+    def _x_axis(self, view: View, columns: int) -> str:
+        from kplug_tui.drawing import ticks
+
+        line = [" "] * columns
+        free = 0
+        for value in ticks(view.x_min, view.x_max, max(1, columns // 12)):
+            label = self.x_label(value)
+            at = int((value - view.x_min) / (view.x_max - view.x_min) * (columns - 1)) - len(label) // 2
+            at = max(0, min(at, columns - len(label)))
+            if at >= free and at + len(label) <= columns:
+                line[at : at + len(label)] = label
+                free = at + len(label) + 2
+        return " " * _LEFT_LABEL + "└" + "".join(line)
+
+    def action_zoom(self, direction: int) -> None:
+        """See more closely, or more, around the cursor."""
+        factor = _ZOOM if direction > 0 else 1 / _ZOOM
+        self._view = self.view.zoomed(factor, x=self._cursor)
+        self._fit_y()
+
+    def action_pan(self, direction: int) -> None:
+        """See what is further to the right, or left."""
+        self._view = self.view.moved(_PAN * direction)
+        self._fit_y()
+
+    def action_pan_y(self, direction: int) -> None:
+        """See what is further up, or down."""
+        self._view = self.view.moved(0.0, _PAN * direction)
+        self._redraw()
+
+    def action_reset(self) -> None:
+        """Show all of the curves again."""
+        self.show_whole()
+
+    def action_cursor(self, direction: int) -> None:
+        """Move the cursor by a cell; the first time it appears at the end."""
+        view = self.view
+        width = max(1, self.size.width - _LEFT_LABEL - 1)
+        step = (view.x_max - view.x_min) / width
+        here = view.x_max if self._cursor is None else self._cursor + direction * step
+        self._cursor = max(view.x_min, min(view.x_max, here))
+        self._redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse was clicked."""
+        self._cursor = self._position_of(event.x)
+        self._redraw()
+        self.post_message(self.Focused(self))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """See more closely where the mouse is."""
+        self._zoom_at(event, _ZOOM)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """See more around where the mouse is."""
+        self._zoom_at(event, 1 / _ZOOM)
+
+    def _zoom_at(self, event: Any, factor: float) -> None:
+        if not self.has_focus:
+            return  # the screen is being scrolled
+        event.stop()
+        self._view = self.view.zoomed(factor, x=self._position_of(event.x))
+        self._fit_y()
+
+    def _position_of(self, x: int) -> float:
+        view = self.view
+        width = max(1, self.size.width - _LEFT_LABEL - 1)
+        share = min(1.0, max(0.0, (x - _LEFT_LABEL - 1) / width))
+        return view.x_min + share * (view.x_max - view.x_min)
+
+    def _fit_y(self) -> None:
+        """Let the y axis hold what is in sight."""
+        from kplug_tui.drawing import whole_view
+
+        assert self._view is not None
+        self._view = whole_view(self._curves, self._log, (self._view.x_min, self._view.x_max))
+        self._redraw()
+
+
+def _runs(cells: Sequence[tuple[str, Style]]) -> list[Segment]:
+    """Join neighbours of one style."""
+    segments: list[Segment] = []
+    text, style = "", cells[0][1]
+    for drawn, its in cells:
+        if its is not style:
+            segments.append(Segment(text, style))
+            text, style = "", its
+        text += drawn
+    segments.append(Segment(text, style))
+    return segments
