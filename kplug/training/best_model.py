@@ -9,21 +9,8 @@ from typing import Any
 
 import keras
 
+from kplug.runs.direction import higher_is_better
 from kplug.training.artifacts import BEST_MODEL_FILE, save_model
-
-_HIGHER_IS_BETTER = (
-    "acc",
-    "auc",
-    "precision",
-    "recall",
-    "f1",
-    "fbeta",
-    "iou",
-    "r2",
-    "correlation",
-    "coherence",
-    "diversity",
-)
 
 
 class BestModel(keras.callbacks.Callback):
@@ -39,8 +26,8 @@ class BestModel(keras.callbacks.Callback):
         super().__init__()
         direction, colon, name = metric.partition(":")
         self._name = name if colon else metric
-        higher = any(part in self._name.lower() for part in _HIGHER_IS_BETTER)
-        self._sign = {"min": 1.0, "max": -1.0}.get(direction, -1.0 if higher else 1.0) if colon else 1 - 2 * higher
+        usual = -1.0 if higher_is_better(self._name) else 1.0
+        self._sign = {"min": 1.0, "max": -1.0}.get(direction, usual) if colon else usual
         self._directory = directory
         self._best = math.inf
         self._missed = False
