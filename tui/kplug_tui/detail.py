@@ -25,6 +25,23 @@ _MOST_SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
+class LeftFile:
+    """A file that a run has left.
+
+    Attributes:
+        path: Where it is.
+        name: What it is called within its directory.
+        size: Its bytes.
+        modified: When it was last written, in seconds since the Unix epoch.
+    """
+
+    path: Path
+    name: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True)
 class RunDetail:
     """A run at one moment.
 
@@ -36,7 +53,8 @@ class RunDetail:
         metrics: Its metric records as columns; `None` if it has none yet.
         samples: CPU, memory and GPUs over time.
         events: What happened to it.
-        artifacts: The files it has left.
+        artifacts: The files it has left for people.
+        checkpoints: The files of its newest training states.
         log: The end of what its worker printed.
         problems: What could not be read, in words.
     """
@@ -48,7 +66,8 @@ class RunDetail:
     metrics: MetricArrays | None = None
     samples: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
-    artifacts: tuple[Path, ...] = ()
+    artifacts: tuple[LeftFile, ...] = ()
+    checkpoints: tuple[LeftFile, ...] = ()
     log: str = ""
     problems: tuple[str, ...] = ()
 
@@ -86,7 +105,8 @@ class DetailReader:
         """Return the run as it is now, or `None` if nothing has changed since the last time."""
         directory = self._run.directory
         files = (directory.status, directory.metrics, directory.system, directory.events, directory.log)
-        seen = (*map(_moment_of, (*files, directory.labels, directory.artifacts)), self._run.state)
+        folders = (directory.artifacts, directory.checkpoints)
+        seen = (*map(_moment_of, (*files, directory.labels, *folders)), self._run.state)
         if seen == self._seen:
             return None
         self._seen = seen
@@ -110,7 +130,8 @@ class DetailReader:
             metrics=read("metrics", directory.metrics, self._read_metrics, None),
             samples=read("samples", directory.system, self._samples.read, ()),
             events=read("events", directory.events, self._events.read, ()),
-            artifacts=read("artifacts", directory.artifacts, lambda: tuple(self._run.artifacts()), ()),
+            artifacts=read("artifacts", directory.artifacts, lambda: _left_in(directory.artifacts), ()),
+            checkpoints=read("checkpoints", directory.checkpoints, lambda: _left_in(directory.checkpoints), ()),
             log=read("log", directory.log, lambda: _tail(directory.log), ""),
             problems=tuple(problems),
         )
@@ -156,6 +177,19 @@ def spec_values(directory: RunDirectory) -> dict[str, Any]:
         if isinstance(values, dict):
             return values
     return {}
+
+
+def _left_in(folder: Path) -> tuple[LeftFile, ...]:
+    """Return the files in a directory and those in it, by name; those that are still being written are hidden."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.rglob("*")):
+            name = str(path.relative_to(folder))
+            with contextlib.suppress(OSError):
+                if path.is_file() and not path.name.startswith("."):
+                    its = path.stat()
+                    found.append(LeftFile(path, name, its.st_size, its.st_mtime))
+    return tuple(found)
 
 
 def _tail(path: Path) -> str:
