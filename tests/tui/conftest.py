@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kplug.runs.directory import RunDirectory, create_run_directory, write_atomically
+from kplug.runs.process import identity
+from kplug.runs.records import MetricRecord, RecordWriter
+from kplug.runs.spec import spec_from
 
 _TIME_LIMIT_SECONDS = 60.0
 
@@ -21,3 +29,31 @@ def drive() -> Drive:
         return asyncio.run(asyncio.wait_for(steps(), _TIME_LIMIT_SECONDS))
 
     return run
+
+
+MakeRun = Callable[..., RunDirectory]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Make a run in `tmp_path / "runs"`: its state, its losses by epoch, and fields of its spec."""
+
+    def make(state: str = "completed", losses: tuple[float, ...] = (3.0, 2.0, 1.0), **fields: Any) -> RunDirectory:
+        spec = spec_from({"model": "kplug/vae", "dataset": "kplug/digits", "epochs": 4, **fields})
+        directory = create_run_directory(tmp_path / "runs", spec, {})
+        now = time.time()
+        writer = RecordWriter(directory.metrics)
+        for epoch, loss in enumerate(losses):
+            for step in range(5):
+                record = MetricRecord(5 * epoch + step + 1, epoch, now - 100 + epoch, {"loss": loss + 0.1 * (4 - step)})
+                writer.write_metrics(record)
+            ended = {"loss": loss, "val_loss": loss + 0.5, "accuracy": 1.0 - loss / 10}
+            writer.write_metrics(MetricRecord(5 * epoch + 5, epoch, now - 99 + epoch, ended, epoch_end=True))
+        writer.close()
+        directory.log.write_text("".join(f"epoch {epoch + 1}/4\n" for epoch in range(len(losses))))
+        status = {"state": state, "created": now - 120, "started": now - 110, "first_batch": now - 100, **identity()}
+        status |= {"epochs": 4, "steps_per_epoch": 5, "epoch": len(losses), "step": 5 * len(losses)}
+        write_atomically(directory.status, json.dumps(status))
+        return directory
+
+    return make

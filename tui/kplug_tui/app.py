@@ -32,15 +32,17 @@ class KplugApp(App[None]):
     """
 
     TITLE = "kplug"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "go('runs')", "Runs", show=False, id="app.runs"),
         Binding("2", "go('catalog')", "Catalog", show=False, id="app.catalog"),
         Binding("3", "go('devices')", "Devices", show=False, id="app.devices"),
         Binding("comma", "settings", "Settings", show=False, id="app.settings"),
-        Binding("question_mark,f1", "help", "Help", id="app.help"),
-        Binding("q,ctrl+q", "quit", "Quit", id="app.quit"),
+        Binding("question_mark", "help", "Help", id="app.help"),
+        Binding("f1", "help", "Help", show=False, id="app.help_too"),
+        Binding("q", "quit", "Quit", id="app.quit"),
+        Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_too"),
     ]
 
     def __init__(self, root: Path | None = None, settings: Settings | None = None) -> None:

@@ -14,11 +14,12 @@ from textual.message import Message
 from kplug.errors import KplugError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
-from kplug.runs.index import RunIndex, Snapshot
+from kplug.runs.index import RunIndex, Snapshot, find
 from kplug.runs.run import Run
 from kplug_tui.detail import DetailReader, RunDetail
 
 _MOST_DETAILS = 12
+_SCREENFUL = 100
 _PATIENCE_SECONDS = 5.0
 
 
@@ -125,6 +126,8 @@ class RunReader:
             try:
                 if now >= self._runs_due:
                     self._runs_due = now + self.pace.runs
+                    if first:
+                        self._give(RunsRead(self._newest()))
                     snapshot = self._index.refresh()
                     if first or problem or snapshot.changed or snapshot.gone:
                         first = False
@@ -139,6 +142,11 @@ class RunReader:
                     self._give(ReadingFailed(problem))
             pause = min(self._runs_due, self._details_due) - time.monotonic()
             self._wake.wait(max(0.02, pause))
+
+    def _newest(self) -> Snapshot:
+        """Return the newest runs, which fill a screen long before all of many thousands are read."""
+        newest = find(self.root, limit=_SCREENFUL).runs
+        return Snapshot(tuple(newest), frozenset(one["id"] for one in newest), frozenset())
 
     def _read_details(self) -> None:
         watched = self._watched

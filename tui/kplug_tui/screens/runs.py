@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from kplug.errors import QueryError
 from kplug.plain_text import safe_line
@@ -28,6 +28,7 @@ from kplug_tui.formatting import (
 from kplug_tui.reader import DetailRead, RunsRead
 from kplug_tui.screens.dialogs import Choose
 from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.run_panel import RunPanel
 from kplug_tui.widgets.table import Column, Table
 from kplug_tui.widgets.top_bar import TopBar
@@ -64,7 +65,7 @@ class RunsScreen(RunActions):
         with Container(id="halves"):
             yield Table(self._columns(), lambda run: run["id"], "No runs yet. Press n to train one.", id="runs")
             yield RunPanel(self.kplug.settings.metric, self.kplug.settings.smoothing)
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Show what is known already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -70,12 +70,21 @@ class Chart(Widget, can_focus=True):
     }
     """
 
-    class Focused(Message):
-        """The chart was clicked or reached."""
+    class Pointed(Message):
+        """The person has put the cursor elsewhere, or taken it away."""
 
-        def __init__(self, chart: Chart) -> None:
+        def __init__(self, chart: Chart, position: float | None) -> None:
             super().__init__()
             self.chart = chart
+            self.position = position
+
+    class Zoomed(Message):
+        """The person looks at another part of x, or at the whole of it."""
+
+        def __init__(self, chart: Chart, x: tuple[float, float] | None) -> None:
+            super().__init__()
+            self.chart = chart
+            self.x = x
 
     def __init__(
         self,
@@ -89,9 +98,11 @@ class Chart(Widget, can_focus=True):
         self.title = title
         self.empty = empty
         self.x_label = x_label
+        self.x_ticks: Callable[[float, float, int], list[float]] | None = None
         self._curves: Sequence[Curve] = ()
         self._log = False
         self._view: View | None = None
+        self._whole: View | None = None
         self._cursor: float | None = None
         self._drawn: list[Strip] | None = None
 
@@ -105,7 +116,11 @@ class Chart(Widget, can_focus=True):
         """The part of the plane that is drawn: all of it, unless it was zoomed."""
         from kplug_tui.drawing import whole_view
 
-        return self._view or whole_view(self._curves, self._log)
+        if self._view is not None:
+            return self._view
+        if self._whole is None:
+            self._whole = whole_view(self._curves, self._log)
+        return self._whole
 
     @property
     def cursor(self) -> float | None:
@@ -113,10 +128,13 @@ class Chart(Widget, can_focus=True):
         return self._cursor
 
     def show(self, curves: Sequence[Curve], log: bool = False, title: str | None = None) -> None:
-        """Draw these curves; what was zoomed stays so, unless the axis becomes another."""
+        """Draw these curves; what was zoomed stays so."""
         if log != self._log:
+            held = self._view
             self._log, self._view = log, None
-        self._curves = curves
+            if held is not None:
+                self._view = self._fitted(curves, held.x_min, held.x_max)
+        self._curves, self._whole = curves, None
         if title is not None:
             self.title = title
         self._redraw()
@@ -124,6 +142,20 @@ class Chart(Widget, can_focus=True):
     def show_whole(self) -> None:
         """Show all of the curves, without a cursor: the axis has become another."""
         self._view = self._cursor = None
+        self._redraw()
+
+    def point_at(self, position: float | None) -> None:
+        """Put the cursor at a position, or take it away."""
+        if position != self._cursor:
+            self._cursor = position
+            self._redraw()
+
+    def look_at(self, x: tuple[float, float] | None) -> None:
+        """Show what is between two positions, as high as it is, or the whole."""
+        if x is None:
+            self._view = None
+        else:
+            self._view = self._fitted(self._curves, *x)
         self._redraw()
 
     def render_line(self, y: int) -> Strip:
@@ -169,14 +201,15 @@ class Chart(Widget, can_focus=True):
         return lines
 
     def _legend(self, width: int) -> Strip:
-        from kplug_tui.drawing import value_at
-
         segments = [Segment(safe_line(self.title), self._style("title"))] if self.title else []
         if self._cursor is not None:
             segments.append(Segment(f"  at {self.x_label(self._cursor)}", self._style("cursor")))
         for curve in self._curves:
             if curve.faint:
                 continue
+            # Here, and not above: without curves there is no need of NumPy, whose import takes long.
+            from kplug_tui.drawing import value_at
+
             at = math.inf if self._cursor is None else self._cursor
             value = value_at(curve, at)
             text = f"  ● {safe_line(curve.name)} {number(value) if math.isfinite(value) else '-'}"
@@ -211,9 +244,9 @@ class Chart(Widget, can_focus=True):
         return min(width - 1, int((self._cursor - view.x_min) / (view.x_max - view.x_min) * width))
 
     def _y_marks(self, view: View, rows: int) -> dict[int, str]:
-        from kplug_tui.drawing import labels, ticks
+        from kplug_tui.drawing import labels, log_ticks, ticks
 
-        values = ticks(view.y_min, view.y_max, max(1, rows // 3))
+        values = (log_ticks if view.log else ticks)(view.y_min, view.y_max, max(1, rows // 3))
         marks = {}
         for value, label in zip(values, labels(values, view.log), strict=True):
             row = round((view.y_max - value) / (view.y_max - view.y_min) * (rows - 1))
@@ -226,7 +259,7 @@ class Chart(Widget, can_focus=True):
 
         line = [" "] * columns
         free = 0
-        for value in ticks(view.x_min, view.x_max, max(1, columns // 12)):
+        for value in (self.x_ticks or ticks)(view.x_min, view.x_max, max(1, columns // 12)):
             label = self.x_label(value)
             at = int((value - view.x_min) / (view.x_max - view.x_min) * (columns - 1)) - len(label) // 2
             at = max(0, min(at, columns - len(label)))
@@ -237,14 +270,12 @@ class Chart(Widget, can_focus=True):
 
     def action_zoom(self, direction: int) -> None:
         """See more closely, or more, around the cursor."""
-        factor = _ZOOM if direction > 0 else 1 / _ZOOM
-        self._view = self.view.zoomed(factor, x=self._cursor)
-        self._fit_y()
+        self._zoom(_ZOOM if direction > 0 else 1 / _ZOOM, self._cursor)
 
     def action_pan(self, direction: int) -> None:
         """See what is further to the right, or left."""
-        self._view = self.view.moved(_PAN * direction)
-        self._fit_y()
+        view = self.view.moved(_PAN * direction)
+        self._look_at((view.x_min, view.x_max))
 
     def action_pan_y(self, direction: int) -> None:
         """See what is further up, or down."""
@@ -252,23 +283,20 @@ class Chart(Widget, can_focus=True):
         self._redraw()
 
     def action_reset(self) -> None:
-        """Show all of the curves again."""
-        self.show_whole()
+        """Show all of the curves again, without a cursor."""
+        self._look_at(None)
+        self._point_at(None)
 
     def action_cursor(self, direction: int) -> None:
         """Move the cursor by a cell; the first time it appears at the end."""
         view = self.view
-        width = max(1, self.size.width - _LEFT_LABEL - 1)
-        step = (view.x_max - view.x_min) / width
+        step = (view.x_max - view.x_min) / self._plot_width
         here = view.x_max if self._cursor is None else self._cursor + direction * step
-        self._cursor = max(view.x_min, min(view.x_max, here))
-        self._redraw()
+        self._point_at(max(view.x_min, min(view.x_max, here)))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse was clicked."""
-        self._cursor = self._position_of(event.x)
-        self._redraw()
-        self.post_message(self.Focused(self))
+        self._point_at(self._position_of(event.x))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """See more closely where the mouse is."""
@@ -278,26 +306,39 @@ class Chart(Widget, can_focus=True):
         """See more around where the mouse is."""
         self._zoom_at(event, 1 / _ZOOM)
 
-    def _zoom_at(self, event: Any, factor: float) -> None:
+    @property
+    def _plot_width(self) -> int:
+        return max(1, self.size.width - _LEFT_LABEL - 1)
+
+    def _zoom_at(self, event: events.MouseEvent, factor: float) -> None:
         if not self.has_focus:
             return  # the screen is being scrolled
         event.stop()
-        self._view = self.view.zoomed(factor, x=self._position_of(event.x))
-        self._fit_y()
+        self._zoom(factor, self._position_of(event.x))
+
+    def _zoom(self, factor: float, around: float | None) -> None:
+        view = self.view.zoomed(factor, x=around)
+        self._look_at((view.x_min, view.x_max))
+
+    def _point_at(self, position: float | None) -> None:
+        if position != self._cursor:
+            self.point_at(position)
+            self.post_message(self.Pointed(self, position))
+
+    def _look_at(self, x: tuple[float, float] | None) -> None:
+        self.look_at(x)
+        self.post_message(self.Zoomed(self, x))
 
     def _position_of(self, x: int) -> float:
         view = self.view
-        width = max(1, self.size.width - _LEFT_LABEL - 1)
-        share = min(1.0, max(0.0, (x - _LEFT_LABEL - 1) / width))
+        share = min(1.0, max(0.0, (x - _LEFT_LABEL - 1) / self._plot_width))
         return view.x_min + share * (view.x_max - view.x_min)
 
-    def _fit_y(self) -> None:
-        """Let the y axis hold what is in sight."""
+    def _fitted(self, curves: Sequence[Curve], x_min: float, x_max: float) -> View:
+        """Return the view between two positions that is as high as what is in sight there."""
         from kplug_tui.drawing import whole_view
 
-        assert self._view is not None
-        self._view = whole_view(self._curves, self._log, (self._view.x_min, self._view.x_max))
-        self._redraw()
+        return whole_view(curves, self._log, (x_min, x_max))
 
 
 def _runs(cells: Sequence[tuple[str, Style]]) -> list[Segment]:
