@@ -64,13 +64,12 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
     parts = [component for _, component in listed]
     descriptions = _working(describe_all([*chosen.values(), *parts]))
     if "optimizer" not in chosen:
-        name = descriptions[chosen["model"]].optimizer or _DEFAULT_OPTIMIZER
-        chosen["optimizer"] = resolve(name, "optimizer")
+        chosen["optimizer"] = resolve(default_optimizer(descriptions[chosen["model"]]), "optimizer")
         descriptions.update(_working(describe_all([chosen["optimizer"]])))
     _check_fit(chosen, descriptions)
     model, dataset = descriptions[chosen["model"]], descriptions[chosen["dataset"]]
     for component in parts:
-        _check_part(descriptions[component], model, _shared(model.tasks, dataset.tasks))
+        _check_part(descriptions[component], model, dataset)
 
     parameters = {section: dict(getattr(spec, section).parameters) for section in chosen if getattr(spec, section)}
     of_parts = [dict(one.parameters) for field in LISTS for one in getattr(spec, field)]
@@ -113,12 +112,50 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
     }
     _check_metric_names(lists["metrics"])
     for section, component in chosen.items():
-        filled = _filled_of(section, descriptions[component], dataset)
-        _check_required(completed[section], descriptions[component], section, filled)
+        _check_required(completed[section], descriptions[component], section, dataset)
     for component, asked in zip(parts, completed_parts, strict=True):
-        described = descriptions[component]
-        _check_required(asked, described, component.name, _provided(described, dataset))
+        _check_required(asked, descriptions[component], component.name, dataset)
     return spec.model_copy(update={**completed, **lists})
+
+
+def misfit(part: Description, model: Description | None = None, dataset: Description | None = None) -> str | None:
+    """Say why a component does not go with a model and a data set, or return `None` if it does.
+
+    Args:
+        part: A data set, loss, metric or callback, or a model that has yet to be chosen for a data set.
+        model: The model, if one is chosen.
+        dataset: The data set, if one is chosen.
+    """
+    kind = part.component.kind
+    if part.broken:
+        return f"broken: {part.error}"
+    if kind == "loss" and model is not None and model.own_loss:
+        return f"{model.component.name} computes its loss itself"
+    # A model is looked at beside the data set alone, and the other way round.
+    tasks, owner = _tasks_of(None if kind == "model" else model, None if kind == "dataset" else dataset)
+    if not tasks or not part.tasks or tasks & set(part.tasks):
+        return None
+    return f"for {', '.join(part.tasks)}; {owner} is for {', '.join(sorted(tasks))}"
+
+
+def needs_loss(model: Description) -> bool:
+    """Say whether a loss must be chosen for a model."""
+    return not model.own_loss and model.loss is None
+
+
+def default_optimizer(model: Description) -> str:
+    """Return the name of the optimizer that a model is trained with where no other is chosen."""
+    return model.optimizer or _DEFAULT_OPTIMIZER
+
+
+def filled(part: Description, dataset: Description) -> tuple[str, ...]:
+    """Return the parameters of a component that need not be given, from the data set or the rest of the run."""
+    if part.component.kind == "schedule":
+        return _FILLED_SCHEDULE
+    if part.component.kind in {"model", "loss", "metric", "callback"}:
+        # A data set that states nothing may fill all that it can.
+        return dataset.provides or part.info_parameters
+    return ()
 
 
 def _split_setting(setting: str) -> tuple[str, str, str]:
@@ -180,37 +217,43 @@ def _working(descriptions: dict[Component, Description]) -> dict[Component, Desc
 
 def _check_fit(chosen: Mapping[str, Component], descriptions: Mapping[Component, Description]) -> None:
     model, dataset = descriptions[chosen["model"]], descriptions[chosen["dataset"]]
-    tasks = _shared(model.tasks, dataset.tasks)
-    if tasks is not None and not tasks:
+    if misfit(dataset, model) is not None:
         raise IncompatibleComponentsError(
             f"model {model.component.name} and data set {dataset.component.name} have no task in common: the model is "
             f"for {', '.join(model.tasks)}; the data set for {', '.join(dataset.tasks)}."
             + _fitting_data_sets(model.tasks)
         )
     if "loss" in chosen:
-        _check_loss(model, descriptions[chosen["loss"]], tasks)
-    elif not model.own_loss and model.loss is None:
+        loss = descriptions[chosen["loss"]]
+        if model.own_loss:
+            raise IncompatibleComponentsError(
+                f"model {model.component.name} computes its loss itself and takes no other: leave out "
+                f"--loss {loss.component.name}."
+            )
+        _check_part(loss, model, dataset)
+    elif needs_loss(model):
         raise IncompatibleComponentsError(
             f"model {model.component.name} brings no loss of its own. Choose one with --loss NAME."
         )
 
 
-def _check_loss(model: Description, loss: Description, tasks: set[str] | None) -> None:
-    if model.own_loss:
-        raise IncompatibleComponentsError(
-            f"model {model.component.name} computes its loss itself and takes no other: leave out "
-            f"--loss {loss.component.name}."
-        )
-    _check_part(loss, model, tasks)
-
-
-def _check_part(part: Description, model: Description, tasks: set[str] | None) -> None:
+def _check_part(part: Description, model: Description, dataset: Description) -> None:
     """Refuse a loss or metric that is for none of the tasks that model and data set have in common."""
-    if tasks and part.tasks and not tasks & set(part.tasks):
-        raise IncompatibleComponentsError(
-            f"{part.component.kind} {part.component.name} is for {', '.join(part.tasks)}; model "
-            f"{model.component.name} on this data set is for {', '.join(sorted(tasks))}."
-        )
+    reason = misfit(part, model, dataset)
+    if reason is not None:
+        raise IncompatibleComponentsError(f"{part.component.kind} {part.component.name} is {reason}.")
+
+
+def _tasks_of(model: Description | None, dataset: Description | None) -> tuple[set[str], str]:
+    """Return what a model and a data set are for together, and what to call them; either may have yet to be chosen."""
+    if model is None or dataset is None:
+        return (set(model.tasks), f"model {model.component.name}") if model is not None else _tasks_of_data(dataset)
+    tasks = _shared(model.tasks, dataset.tasks)
+    return tasks or set(), f"model {model.component.name} on this data set"
+
+
+def _tasks_of_data(dataset: Description | None) -> tuple[set[str], str]:
+    return (set(dataset.tasks), f"data set {dataset.component.name}") if dataset is not None else (set(), "")
 
 
 def _shared(first: Iterable[str], second: Iterable[str]) -> set[str] | None:
@@ -226,20 +269,8 @@ def _fitting_data_sets(tasks: Iterable[str]) -> str:
     return f" Data sets that fit: {', '.join(fitting)}." if fitting else ""
 
 
-def _filled_of(section: str, part: Description, dataset: Description) -> tuple[str, ...]:
-    """Return the parameters of a section's component that need not be given."""
-    if section == "schedule":
-        return _FILLED_SCHEDULE
-    return _provided(part, dataset) if section in {"model", "loss"} else ()
-
-
-def _provided(part: Description, dataset: Description) -> tuple[str, ...]:
-    """Return the component's parameters that the data set fills; one that states nothing may fill all it can."""
-    return dataset.provides or part.info_parameters
-
-
-def _check_required(spec: ComponentSpec, description: Description, section: str, provided: Iterable[str]) -> None:
-    known_values = {*spec.parameters, *provided}
+def _check_required(spec: ComponentSpec, description: Description, section: str, dataset: Description) -> None:
+    known_values = {*spec.parameters, *filled(description, dataset)}
     missing = [one.name for one in description.parameters if one.required and one.name not in known_values]
     if missing:
         raise ParameterError(

@@ -2,6 +2,8 @@
 
 import pytest
 
+from kplug.catalog.description import describe
+from kplug.catalog.resolution import resolve
 from kplug.errors import (
     BrokenComponentError,
     IncompatibleComponentsError,
@@ -9,7 +11,7 @@ from kplug.errors import (
     SpecError,
     UnknownComponentError,
 )
-from kplug.runs.completion import complete
+from kplug.runs.completion import complete, default_optimizer, filled, misfit, needs_loss
 
 VAE_ON_DIGITS = {"model": "VAE", "dataset": "digits"}
 
@@ -193,3 +195,41 @@ def test_two_metrics_of_one_kind_keep_their_own_parameters():
         complete(values, [f"{calibration}.num_bins=3"])
     with pytest.raises(SpecError, match="reported as 'expected_calibration_error'"):
         complete({**values, "metrics": [calibration, calibration]})
+
+
+def described(kind, name):
+    return describe(resolve(name, kind))
+
+
+def test_why_a_component_does_not_fit_is_said_before_all_are_chosen(parts):
+    vae, topics, digits = (
+        described("model", "vae"),
+        described("model", "neural_topic_model"),
+        described("dataset", "digits"),
+    )
+    classifier, focal = described("model", "classifier"), described("loss", "focal_loss")
+    assert misfit(digits) is None
+    assert misfit(digits, vae) is None
+    assert misfit(digits, topics).endswith("; model neural_topic_model is for topic-modeling")
+    assert misfit(topics, dataset=digits).startswith("for topic-modeling; data set digits is for ")
+    assert misfit(focal, vae) == "vae computes its loss itself"
+    assert misfit(focal, classifier, digits) is None
+    assert misfit(described("metric", "recall_at_k"), classifier) == (
+        "for metric-learning; model classifier is for image-classification"
+    )
+    assert misfit(described("dataset", "secretive"), topics) is None
+
+
+def test_a_broken_component_fits_nothing(install_plugin, home):
+    install_plugin("bad", {"kplug.datasets": {"rotten": "bad_data:rotten"}}, {"bad_data.py": "1 / 0"})
+    assert "ZeroDivisionError" in misfit(described("dataset", "rotten"))
+
+
+def test_what_need_not_be_given_is_known_before_all_are_chosen(parts):
+    digits, cosine = described("dataset", "digits"), described("schedule", "cosine_decay")
+    assert "num_classes" in filled(described("model", "classifier"), digits)
+    assert "decay_steps" in filled(cosine, digits)
+    assert filled(described("optimizer", "adam"), digits) == ()
+    assert needs_loss(described("model", "lossless"))
+    assert not needs_loss(described("model", "vae"))
+    assert default_optimizer(described("model", "lossless")) == "adam"
