@@ -57,3 +57,29 @@ def make_run(tmp_path: Path) -> MakeRun:
         return directory
 
     return make
+
+
+Until = Callable[..., Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait until something is true of an app that a pilot drives."""
+
+    async def wait(pilot: Any, true: Callable[[], Any], patience: float = 20.0) -> None:
+        deadline = time.monotonic() + patience
+        while not true():
+            assert time.monotonic() < deadline, "it never came true"
+            await pilot.pause(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def text_on() -> Callable[[Any], str]:
+    """Return what stands on an app's screen."""
+
+    def text(app: Any) -> str:
+        return "\n".join("".join(one.text for one in strip) for strip in app.screen._compositor.render_strips())
+
+    return text

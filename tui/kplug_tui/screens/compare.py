@@ -1,14 +1,438 @@
-"""To come."""
+"""Runs side by side: one metric's curves over each other, what was asked differently, and how they ended."""
 
-from typing import Any
+from __future__ import annotations
 
-from textual.screen import Screen
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from kplug.errors import KplugError
+from kplug.runs.comparison import differences, last_metrics
+from kplug.runs.direction import higher_is_better
+from kplug.runs.directory import RunDirectory, write_atomically
+from kplug.runs.process import draw
+from kplug.runs.query import is_number
+from kplug.runs.run import Run
+from kplug_tui.detail import RunDetail
+from kplug_tui.formatting import bare, duration, number, state_sign, state_tone
+from kplug_tui.reader import DetailRead, RunsRead
+from kplug_tui.screens.dialogs import Choose
+from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.widgets.chart import COLOURS, Chart
+from kplug_tui.widgets.key_bar import KeyBar
+from kplug_tui.widgets.table import Column, Row, Table
+from kplug_tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from kplug_tui.drawing import Curve
+
+Summary = Mapping[str, Any]
+_PARTS = ("validation", "training", "both")
+_VALIDATION = "val_"
+_REDRAW_SECONDS = 0.1
+_SMOOTHING_STEP = 0.1
+_MOST_SMOOTHING = 0.99
+_WIDEST_VALUE = 16
+_COMPONENTS = frozenset({"model", "dataset", "loss_name", "optimizer", "schedule"})
 
 
-class CompareScreen(Screen[None]):
-    """To come."""
+class ComparedRuns(Table):
+    """Runs in a table, each in the colour of its curve."""
 
-    BINDINGS = [("escape", "app.pop_screen", "Back")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "screen.columns(-1)", "Columns", show=False, id="compare.columns_left"),
+        Binding("right,l", "screen.columns(1)", "Columns", show=False, id="compare.columns_right"),
+        Binding("space", "screen.hide", "Hide", id="compare.hide"),
+    ]
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, columns: Sequence[Column], colours: Mapping[str, int], chart: Chart) -> None:
+        super().__init__(columns, lambda run: run["id"], "None of these runs is there any more.", id="compared")
+        self._colours = colours
+        self._chart = chart
+        self.hidden: set[str] = set()
+
+    @property
+    def has_more_columns(self) -> bool:
+        """Whether there are columns that there is no room for."""
+        return len(self._laid_out(self.size.width)) < len(self.columns)
+
+    def _row_strip(self, row: Row, at_cursor: bool, width: int, base: Style) -> Strip:
+        _, *segments = super()._row_strip(row, at_cursor, width, base)
+        colour = self._chart.get_component_rich_style(f"chart--curve{self._colours[row['id']] % COLOURS}", partial=True)
+        sign = "○ " if row["id"] in self.hidden else "● "
+        return Strip([Segment(sign, (segments[0].style or base) + colour), *segments], width)
+
+
+class CompareScreen(RunActions):
+    """Runs side by side, the best one first.
+
+    Args:
+        run_ids: The runs.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back", id="compare.back"),
+        Binding("m", "metric", "Metric", id="compare.metric"),
+        Binding("v", "part", "Train/val", id="compare.part"),
+        Binding("a", "axis", "Axis", id="compare.axis"),
+        Binding("w", "log", "Log", id="compare.log"),
+        Binding("left_parenthesis", "smooth(-1)", "Less smooth", show=False, id="compare.less_smooth"),
+        Binding("right_parenthesis", "smooth(1)", "Smoother", show=False, id="compare.smoother"),
+        Binding("p", "picture", "Picture", id="compare.picture"),
+        Binding("x", "export", "Table", id="compare.export"),
+        # What can be done to runs can be done here too, but it is not what one comes for.
+        Binding("n", "new", "New", show=False, id="runs.new"),
+        Binding("s", "stop", "Stop", show=False, id="runs.stop"),
+        Binding("r", "resume", "Resume", show=False, id="runs.resume"),
+    ]
+    CSS_PATH = Path(__file__).with_name("compare.tcss")
+
+    def __init__(self, run_ids: Sequence[str]) -> None:
         super().__init__()
+        self._ids = list(dict.fromkeys(run_ids))
+        self._colours = {run_id: place for place, run_id in enumerate(self._ids)}
+        self._summaries: dict[str, Summary] = {}
+        self._details: dict[str, RunDetail] = {}
+        self._group = self._part = ""
+        self._axis = "step"
+        self._log = False
+        self._smoothing = 0.0
+        self._first_column = 0
+        self._to_draw = False
+
+    def compose(self) -> ComposeResult:
+        """Make the screen."""
+        chart = Chart(id="curves", empty="no metrics yet")
+        yield TopBar("compare")
+        yield chart
+        yield ComparedRuns([_name_column({})], self._colours, chart)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin with the metric that the table of runs shows."""
+        settings = self.kplug.settings
+        self._group = settings.metric.removeprefix(_VALIDATION)
+        self._part = "validation" if settings.metric.startswith(_VALIDATION) else "training"
+        self._smoothing = settings.smoothing
+        self._table.focus()
+        self._take(self.kplug.snapshot.runs if self.kplug.snapshot else ())
+
+    def on_screen_resume(self) -> None:
+        """Go on watching the runs."""
+        self.kplug.reader.watch(*self._ids)
+
+    def on_resize(self) -> None:
+        """Say anew whether all columns are seen."""
+        self.call_after_refresh(self._refill)
+
+    @property
+    def _table(self) -> ComparedRuns:
+        return self.query_one(ComparedRuns)
+
+    @property
+    def _chart(self) -> Chart:
+        return self.query_one(Chart)
+
+    def chosen(self) -> Sequence[Summary]:
+        """Return the run under the cursor."""
+        return [self._table.row] if self._table.row is not None else []
+
+    def on_runs_read(self, message: RunsRead) -> None:
+        """Show the runs as they are now."""
+        for run_id in message.snapshot.gone & self._summaries.keys():
+            del self._summaries[run_id]
+            self._details.pop(run_id, None)
+        self._take(message.snapshot.runs)
+
+    def on_detail_read(self, message: DetailRead) -> None:
+        """Draw a run's curve as it is now."""
+        if message.detail.id in self._colours:
+            self._details[message.detail.id] = message.detail
+            self._draw_soon()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        """Show a run on a screen of its own."""
+        if message.row is not None:
+            self.kplug.open_run(message.row["id"])
+
+    def action_metric(self) -> None:
+        """Choose the metric that is drawn and by which runs are better."""
+        names = self._groups()
+        if not names:
+            self.kplug.warn("None of these runs has a metric yet.")
+            return
+        self.app.push_screen(Choose("Metric:", names, self._group), self._use_metric)
+
+    def action_part(self) -> None:
+        """Show validation, training, or both."""
+        self._part = _PARTS[(_PARTS.index(self._part) + 1) % len(_PARTS)]
+        self._refill()
+
+    def action_axis(self) -> None:
+        """Draw over steps, epochs or time."""
+        from kplug_tui.curves import AXES
+
+        self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
+        self._draw(whole=True)
+
+    def action_log(self) -> None:
+        """Draw on a logarithmic axis, or a linear one again."""
+        self._log = not self._log
+        self._draw()
+
+    def action_smooth(self, direction: int) -> None:
+        """Smooth the curves more, or less."""
+        wanted = round(self._smoothing + direction * _SMOOTHING_STEP, 2)
+        self._smoothing = min(_MOST_SMOOTHING, max(0.0, 0.9 if self._smoothing > 0.9 > wanted - 0.1 else wanted))
+        self._draw()
+
+    def action_columns(self, direction: int) -> None:
+        """Show columns further to the right, or left; the name stays."""
+        last = max(0, len(self._all_columns()) - 2)
+        self._first_column = min(last, max(0, self._first_column + direction))
+        self._refill()
+
+    def action_hide(self) -> None:
+        """Leave a run's curve out, or draw it again."""
+        for run in self.chosen():
+            self._table.hidden ^= {run["id"]}
+            self._table.refresh()
+            self._draw()
+
+    def action_picture(self) -> None:
+        """Draw the curves into a file."""
+        runs = [Run(RunDirectory(self.kplug.reader.root / run["id"])) for run in self._ranked()]
+        keys = self._keys()
+        if not runs or not keys:
+            self.kplug.warn("There is nothing to draw yet.")
+            return
+
+        def write(path: Path) -> str:
+            draw(runs, str(path), keys)
+            return f"Written: {path}"
+
+        self._asked_for_file("Picture (.png, .svg or .pdf):", f"{keys[0]}.png", write)
+
+    def action_export(self) -> None:
+        """Write the table into a file."""
+        text = comparison_csv(self._ranked())
+
+        def write(path: Path) -> str:
+            try:
+                write_atomically(path, text)
+            except OSError as error:
+                raise KplugError(f"{path} cannot be written: {error.strerror or error}.") from error
+            return f"Written: {path}"
+
+        self._asked_for_file("Table (.csv):", "comparison.csv", write)
+
+    def _asked_for_file(self, question: str, usual: str, write: Any) -> None:
+        def chosen(text: str) -> None:
+            if not text.strip():
+                return
+            path = Path(text.strip()).expanduser()
+            if path.exists():
+                question = f"{path} is there already. Replace it?"
+                self._confirmed(question, "Replace", lambda: self.kplug.do(lambda: write(path)))
+            else:
+                self.kplug.do(lambda: write(path))
+
+        self._asked(question, usual, chosen)
+
+    def _use_metric(self, name: str | None) -> None:
+        if name is not None:
+            self._group = name
+            self._refill()
+            self._chart.show_whole()
+
+    def _take(self, runs: Sequence[Summary]) -> None:
+        """Take what a snapshot says of the runs."""
+        self.query_one(TopBar).count(runs)
+        found = {run["id"]: run for run in runs if run["id"] in self._colours}
+        self._summaries.update(found)
+        groups = self._groups()
+        if groups and self._group not in groups:
+            self._group = groups[0]
+        self._refill()
+
+    def _groups(self) -> list[str]:
+        from kplug_tui.curves import metric_groups
+
+        return metric_groups(name for run in self._summaries.values() for name in run["metrics"])
+
+    def _keys(self) -> list[str]:
+        """Return the names under which the metric is recorded, of what is shown of it."""
+        recorded = {name for run in self._summaries.values() for name in run["metrics"]}
+        validation = _VALIDATION + self._group
+        wanted = {"validation": (validation,), "training": (self._group,), "both": (validation, self._group)}
+        return [name for name in wanted[self._part] if name in recorded] or [
+            name for name in (self._group, validation) if name in recorded
+        ]
+
+    def _ranked(self) -> list[Summary]:
+        """Return the runs, the best one first, those without the metric last."""
+        there = [self._summaries[run_id] for run_id in self._ids if run_id in self._summaries]
+        keys = self._keys()
+        sign = -1.0 if keys and higher_is_better(keys[0]) else 1.0
+
+        def rank(run: Summary) -> tuple[bool, float]:
+            value = run["metrics"].get(keys[0]) if keys else None
+            return (False, sign * value) if value is not None and _is_finite(value) else (True, 0.0)
+
+        return sorted(there, key=rank)
+
+    def _refill(self) -> None:
+        ranked = self._ranked()
+        columns = self._all_columns(ranked)
+        table = self._table
+        table.set_columns([columns[0], *columns[1 + self._first_column :]])
+        table.show(ranked)
+        self._say()
+        self._draw_soon()
+
+    def _all_columns(self, ranked: list[Summary] | None = None) -> list[Column]:
+        ranked = self._ranked() if ranked is None else ranked
+        keys, finals = self._keys(), last_metrics(ranked)
+        best = ranked[0]["id"] if len(ranked) > 1 and keys and _is_finite(ranked[0]["metrics"].get(keys[0])) else None
+        columns = [_name_column(_names_of(ranked), best)]
+        columns += [_metric_column(name, finals[name], ranked) for name in keys]
+        columns += [_value_column(name, values, ranked) for name, values in differences(ranked).items()]
+        columns.append(Column("state", "STATE", 11, _state))
+        columns += [_metric_column(name, values, ranked) for name, values in finals.items() if name not in keys]
+        columns.append(Column("took", "TOOK", 7, _took, "right"))
+        return columns
+
+    def _say(self) -> None:
+        count = f"{len(self._summaries)} runs" if len(self._summaries) != 1 else "one run"
+        self.query_one(TopBar).say(f"Compare {count}{'  ← → more columns' if self._table.has_more_columns else ''}")
+
+    def _draw_soon(self) -> None:
+        """Draw once for all the runs that are read at about the same time."""
+        if not self._to_draw:
+            self._to_draw = True
+            self.set_timer(_REDRAW_SECONDS, self._draw)
+
+    def _draw(self, whole: bool = False) -> None:
+        from kplug_tui.curves import position_label, position_ticks
+
+        self._to_draw = False
+        keys = self._keys()
+        names = _names_of(list(self._summaries.values()))
+        shown = [run_id for run_id in self._ids if run_id in self._details and run_id not in self._table.hidden]
+        room = max(6, self.size.width // max(1, len(shown)) - 16)
+        curves: list[Curve] = []
+        for run_id in shown:
+            name = names.get(run_id, run_id)
+            curves += self._curves_of(
+                self._details[run_id], keys, name if len(name) <= room else name[: room - 1] + "…"
+            )
+        smooth = f", smoothed {self._smoothing:g}" if self._smoothing else ""
+        title = f"{', '.join(keys)} by {self._axis}{smooth}{', log' if self._log else ''}" if keys else ""
+        chart = self._chart
+        chart.x_label, chart.x_ticks = position_label(self._axis), position_ticks(self._axis)
+        chart.show(curves, self._log, title)
+        if whole:
+            chart.show_whole()
+
+    def _curves_of(self, detail: RunDetail, keys: Sequence[str], name: str) -> list[Curve]:
+        """Return a run's curves in its one colour: faint what another one of them explains."""
+        from kplug_tui.curves import metric_curves
+
+        if detail.metrics is None:
+            return []
+        found = metric_curves(detail.metrics, self._group, self._axis, self._smoothing)
+        curves = [curve for curve in found if curve.name in keys]
+        if len({curve.name for curve in curves}) > 1:
+            # Of both, training stands behind validation, and what was not smoothed is too much.
+            curves = [replace(one, faint=one.name == self._group) for one in curves if not one.faint]
+        return [replace(one, name=name, colour=self._colours[detail.id]) for one in curves]
+
+
+def comparison_csv(runs: Sequence[Summary]) -> str:
+    """Return the table as CSV: a row for each run, with the settings in which they differ and their last metrics."""
+    rows = {**differences(runs), **last_metrics(runs)}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "name", "state", *rows])
+    for place, run in enumerate(runs):
+        writer.writerow(
+            [run["id"], run["name"] or "", run["state"], *("" if v[place] is None else v[place] for v in rows.values())]
+        )
+    return text.getvalue()
+
+
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and value - value == 0
+
+
+def _names_of(runs: Sequence[Summary]) -> dict[str, str]:
+    """Return what to call the runs, so that they can be told apart."""
+    names = {run["id"]: str(run["name"] or run["id"].partition("-")[2].partition("-")[2] or run["id"]) for run in runs}
+    counts = Counter(names.values())
+    return {
+        run_id: f"{name} {run_id.rpartition('-')[2]}" if counts[name] > 1 else name for run_id, name in names.items()
+    }
+
+
+def _shortened(name: str, room: int) -> str:
+    """Return a name without its middle: what tells names apart is at their ends."""
+    if len(name) <= room:
+        return name
+    end = room // 2
+    return f"{name[: room - end - 1]}…{name[-end:]}"
+
+
+def _name_column(names: Mapping[str, str], best: str | None = None) -> Column:
+    def cell(run: Summary) -> str | tuple[str, str | None]:
+        name = names.get(run["id"], run["id"])
+        return (f"★ {name}", "good") if run["id"] == best else f"  {name}"
+
+    longest = max((len(name) for name in names.values()), default=8)
+    return Column("name", "  NAME", max(10, min(24, longest + 2)), cell)
+
+
+def _metric_column(name: str, values: Sequence[float | None], runs: Sequence[Summary]) -> Column:
+    """Return a column of a metric, the best value marked."""
+    finite = [value for value in values if value is not None and _is_finite(value)]
+    best = (max if higher_is_better(name) else min)(finite, default=None)
+    by_run = {run["id"]: value for run, value in zip(runs, values, strict=True)}
+    has = {run["id"]: name in run["metrics"] or name.removeprefix("test.") in run["test_metrics"] for run in runs}
+
+    def cell(run: Summary) -> str | tuple[str, str | None]:
+        value = by_run.get(run["id"])
+        if value is None:
+            return "nan" if has.get(run["id"]) else ""
+        return (number(value), "good") if value == best and len(finite) > 1 else number(value)
+
+    return Column(name, name.upper(), max(8, min(_WIDEST_VALUE, len(name))), cell, "right")
+
+
+def _value_column(name: str, values: Sequence[Any], runs: Sequence[Summary]) -> Column:
+    texts = ["" if value is None else bare(value) if name in _COMPONENTS else _text(value) for value in values]
+    by_run = {run["id"]: text for run, text in zip(runs, texts, strict=True)}
+    width = max(4, min(_WIDEST_VALUE, max(len(one) for one in (name, *texts))))
+    return Column(name, name.upper(), width, lambda run: by_run.get(run["id"], ""))
+
+
+def _text(value: Any) -> str:
+    return number(value) if is_number(value) else str(value)
+
+
+def _state(run: Summary) -> tuple[str, str | None]:
+    state = str(run["state"])
+    return f"{state_sign(state)} {state}", state_tone(state)
+
+
+def _took(run: Summary) -> str:
+    begun, ended = run["started"], run["ended"]
+    return duration(ended - begun) if is_number(begun) and is_number(ended) else ""
