@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kplug.runs.run import Run
     from kplug.runs.spec import RunSpec
 
-_TAIL_BYTES = 65536
+_TAIL_BYTES = (1 << 16, 1 << 23)
 
 
 def summary_of(run: Run) -> dict[str, Any]:
@@ -81,18 +81,18 @@ def _parameters(spec: RunSpec) -> dict[str, Any]:
 def last_epoch_metrics(path: Path) -> dict[str, float | None]:
     """Return the metrics of the last whole epoch in a file of metric records; `None` for those that were not finite.
 
-    It is read from its end. Without a whole epoch, the result is empty.
+    It is read from its end. Without a whole epoch in the last 8 MiB, the result is empty.
     """
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            for start in (max(0, end - _TAIL_BYTES), 0):
+            for start in sorted({max(0, end - size) for size in _TAIL_BYTES}, reverse=True):
                 file.seek(start)
                 # Behind the last newline is nothing, or a torn line; the first line may have begun before `start`.
                 lines = file.read().split(b"\n")[1 if start else 0 : -1]
                 found = _last_epoch(lines)
-                if found is not None or start == 0:
-                    return found or {}
+                if found is not None:
+                    return found
     except OSError:
         pass
     return {}
