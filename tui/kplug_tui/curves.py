@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kplug_tui.drawing import Curve, smoothed
+from kplug_tui.drawing import Curve, smoothed, ticks, time_ticks
+from kplug_tui.formatting import duration
 
 if TYPE_CHECKING:
     from kplug.runs.metric_arrays import MetricArrays
@@ -57,9 +58,37 @@ def metric_curves(
     return curves
 
 
-def axis_label(axis: str) -> str:
-    """Return what an axis is called."""
-    return {"step": "step", "epoch": "epoch", "time": "time"}[axis]
+def position_label(axis: str) -> Callable[[float], str]:
+    """Return what puts a position on an axis into words."""
+    return {"step": _step, "epoch": _epoch, "time": moment}[axis]
+
+
+def position_ticks(axis: str) -> Callable[[float, float, int], list[float]]:
+    """Return what finds the marks of an axis."""
+    return {"step": _whole_ticks, "epoch": ticks, "time": time_ticks}[axis]
+
+
+def moment(seconds: float) -> str:
+    """Return a time since the beginning: `1h 30m`, and fractions of the first seconds."""
+    if abs(seconds) < 10 and round(seconds, 6) != round(seconds):
+        return f"{seconds:.2g}s"
+    return duration(seconds) if seconds >= 0 else f"-{duration(-seconds)}"
+
+
+def _step(position: float) -> str:
+    step = round(position)
+    for least, unit_size, unit in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if abs(step) >= least:
+            return f"{step / unit_size:.6g}{unit}"
+    return str(step)
+
+
+def _epoch(position: float) -> str:
+    return f"{position:.3f}".rstrip("0").rstrip(".")
+
+
+def _whole_ticks(low: float, high: float, most: int) -> list[float]:
+    return [tick for tick in ticks(low, high, most) if abs(tick - round(tick)) < 1e-6]
 
 
 def _positions(metrics: MetricArrays, axis: str) -> np.ndarray:

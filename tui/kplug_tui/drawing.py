@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 _BRAILLE = 0x2800
 _NICE = (1.0, 2.0, 5.0, 10.0)
+_NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _MARGIN = 0.04
 _MOST_DOTS = 200_000
 
@@ -32,6 +34,18 @@ class Curve:
     y: np.ndarray
     colour: int = 0
     faint: bool = False
+
+    @cached_property
+    def points(self) -> tuple[np.ndarray, np.ndarray]:
+        """The positions and values that are finite."""
+        return _finite(self.x, self.y)
+
+    @cached_property
+    def log_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """The positions of the positive values, and the values' logarithms to base 10."""
+        x, y = self.points
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _finite(x, np.log10(y))
 
 
 @dataclass(frozen=True)
@@ -108,8 +122,12 @@ def dots(curve: Curve, view: View, width: int, height: int) -> np.ndarray:
     x, y = _thinned(x, y, 4 * width)
     if not len(x):
         return cells
-    columns = (x - view.x_min) / (view.x_max - view.x_min) * (2 * width - 1)
-    rows = (view.y_max - y) / (view.y_max - view.y_min) * (4 * height - 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        columns = (x - view.x_min) / (view.x_max - view.x_min) * (2 * width - 1)
+        rows = (view.y_max - y) / (view.y_max - view.y_min) * (4 * height - 1)
+    columns, rows = _finite(columns, rows)
+    if not len(rows):
+        return cells
     # What lies far outside is drawn to the edge, not to where it is.
     columns, rows = _joined(np.clip(columns, -1.0, 2.0 * width), np.clip(rows, -1.0, 4.0 * height))
     inside = (columns >= 0) & (columns < 2 * width) & (rows >= 0) & (rows < 4 * height)
@@ -125,8 +143,7 @@ def characters(cells: np.ndarray) -> list[str]:
 
 def value_at(curve: Curve, x: float) -> float:
     """Return a curve's value at the point nearest to a position; NaN if it has none."""
-    finite = np.isfinite(curve.y)
-    xs, ys = curve.x[finite], curve.y[finite]
+    xs, ys = curve.points
     if not len(xs):
         return math.nan
     place = int(np.searchsorted(xs, x))
@@ -136,7 +153,7 @@ def value_at(curve: Curve, x: float) -> float:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return at most so many round numbers between two ends."""
+    """Return round numbers between two ends, about so many at most."""
     span = high - low
     if most < 1 or not span > 0 or not math.isfinite(span):
         return []
@@ -148,6 +165,39 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     found = [(first + place) * step for place in range(most + 2)]
     return [tick for tick in found if tick <= high + step * 1e-9][: most + 1]
+
+
+def time_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return round durations in seconds between two ends, about so many at most."""
+    span = high - low
+    if most < 1 or not span > 0 or not math.isfinite(span):
+        return []
+    step = next((nice for nice in _NICE_SECONDS if nice * most >= span), None)
+    if step is None:
+        return [day * 86400.0 for day in ticks(low / 86400, high / 86400, most)]
+    if span < most:
+        return ticks(low, high, most)
+    first = math.ceil(low / step - 1e-9)
+    return [float(place * step) for place in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return the logarithms to base 10 of round numbers between two ends that are logarithms as well."""
+    span = high - low
+    if most < 1 or not span > 0 or not math.isfinite(span):
+        return []
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    for digits in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
+        found = [power + math.log10(digit) for power in powers for digit in digits]
+        found = [one for one in found if low <= one <= high]
+        if len(found) <= most + 1:
+            break
+    if len(found) < 2 <= most:
+        # Less than a decade: numbers that are round by themselves.
+        found = [math.log10(one) for one in ticks(10.0**low, 10.0**high, most) if one > 0]
+    if len(found) > most + 1:
+        found = found[:: math.ceil(len(found) / most)]
+    return found
 
 
 def labels(values: Sequence[float], log: bool = False) -> list[str]:
@@ -198,16 +248,17 @@ def _averaged(values: np.ndarray, weight: float) -> np.ndarray:
 
 def _visible(curve: Curve, x: tuple[float, float] | None, log: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return a curve's finite points between two positions, and one more on each side for the line to come from."""
-    xs, ys = curve.x, curve.y
+    xs, ys = curve.log_points if log else curve.points
     if x is not None:
         first = max(0, int(np.searchsorted(xs, x[0])) - 1)
         last = int(np.searchsorted(xs, x[1], side="right")) + 1
         xs, ys = xs[first:last], ys[first:last]
-    if log:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ys = np.log10(ys)
-    finite = np.isfinite(xs) & np.isfinite(ys)
-    return xs[finite], ys[finite]
+    return xs, ys
+
+
+def _finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    finite = np.isfinite(x) & np.isfinite(y)
+    return (x, y) if finite.all() else (x[finite], y[finite])
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:

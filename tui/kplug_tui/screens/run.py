@@ -1,14 +1,281 @@
-"""To come."""
+"""One run: its curves, the machine, its log, what it left, what it was asked, what happened."""
 
-from typing import Any
+from __future__ import annotations
 
-from textual.screen import Screen
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import ContentSwitcher, Static
+
+from kplug_tui.detail import RunDetail
+from kplug_tui.reader import DetailRead, RunsRead
+from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.widgets.artifacts import Artifacts
+from kplug_tui.widgets.chart_grid import ChartGrid, Plot
+from kplug_tui.widgets.events import Events
+from kplug_tui.widgets.key_bar import KeyBar
+from kplug_tui.widgets.log_page import LogPage
+from kplug_tui.widgets.run_head import RunHead
+from kplug_tui.widgets.tab_bar import Tab, TabBar
+from kplug_tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from kplug_tui.drawing import Curve
+
+Summary = Mapping[str, Any]
+TABS = (
+    Tab("4", "charts", "Charts"),
+    Tab("5", "system", "System"),
+    Tab("6", "log", "Log"),
+    Tab("7", "artifacts", "Artifacts"),
+    Tab("8", "configuration", "Configuration"),
+    Tab("9", "events", "Events"),
+)
+_SMOOTHINGS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
+_LOW, _LOWEST = 14, 8
+_SECOND = 1.0
 
 
-class RunScreen(Screen[None]):
-    """To come."""
+class RunScreen(RunActions):
+    """All there is to know of a run, live.
 
-    BINDINGS = [("escape", "app.pop_screen", "Back")]  # noqa: RUF012
+    Args:
+        run_id: The run.
+    """
 
-    def __init__(self, *given: Any) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="run.back"),
+        Binding("a", "axis", "Axis", id="run.axis"),
+        Binding("left_parenthesis", "smooth(-1)", "Less smooth", show=False, id="run.less_smooth"),
+        Binding("right_parenthesis", "smooth(1)", "Smooth", id="run.smooth"),
+        Binding("w", "log_axis", "Log y", id="run.log_axis"),
+        Binding("right_square_bracket", "turn(1)", "Next page", show=False, id="run.next_page"),
+        Binding("left_square_bracket", "turn(-1)", "Page before", show=False, id="run.page_before"),
+        *(Binding(tab.key, f"page('{tab.name}')", tab.title, show=False, id=f"run.{tab.name}") for tab in TABS),
+    ]
+    CSS_PATH = "run.tcss"
+
+    def __init__(self, run_id: str) -> None:
         super().__init__()
+        self.run_id = run_id
+        self._detail: RunDetail | None = None
+        self._drawn: dict[str, tuple[Any, ...]] = {}
+        self._axis = "step"
+        self._log = False
+        self._gone = False
+
+    def compose(self) -> ComposeResult:
+        """Make the screen."""
+        yield TopBar("")
+        yield RunHead()
+        yield TabBar(TABS)
+        with ContentSwitcher(initial="charts"):
+            yield ChartGrid("No metrics yet.", id="charts")
+            yield ChartGrid("No samples of the machine yet.", id="system")
+            yield LogPage(id="log")
+            yield Artifacts(lambda: self.kplug.settings.low_bandwidth, id="artifacts")
+            with VerticalScroll(id="configuration"):
+                yield Static("", markup=False)
+            yield Events(id="events")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        self.set_interval(_SECOND, self.query_one(RunHead).show)
+        self._say_how()
+        summary = self._summary()
+        if summary is not None:
+            self.query_one(RunHead).show(summary)
+        if self.kplug.snapshot is not None:
+            self.query_one(TopBar).count(self.kplug.snapshot.runs)
+
+    def on_resize(self) -> None:
+        """Leave out what there is no room for."""
+        self.set_class(self.size.height < _LOW, "low")
+        self.set_class(self.size.height < _LOWEST, "lowest")
+
+    def on_screen_resume(self) -> None:
+        """Go on watching the run, if it is still there."""
+        if self._gone or not self.kplug.reader.root.joinpath(self.run_id).is_dir():
+            self._leave()
+            return
+        self.kplug.reader.watch(self.run_id)
+
+    def chosen(self) -> Sequence[Summary]:
+        """Return the run."""
+        summary = self._summary()
+        return [summary] if summary is not None else []
+
+    def on_runs_read(self, message: RunsRead) -> None:
+        """Show how the run is doing; leave if it is gone."""
+        self.query_one(TopBar).count(message.snapshot.runs)
+        if self.run_id in message.snapshot.gone:
+            self._leave()
+            return
+        if self.run_id in message.snapshot.changed:
+            summary = self._summary()
+            if summary is not None:
+                self.query_one(RunHead).show(summary)
+
+    def on_detail_read(self, message: DetailRead) -> None:
+        """Show the run as it is now."""
+        if message.detail.id == self.run_id and not self._gone:
+            first = self._detail is None
+            self._detail = message.detail
+            self.query_one(RunHead).show(message.detail.summary)
+            self._show_page()
+            if first:
+                self.call_after_refresh(self._focus_page)
+
+    def on_tab_bar_chosen(self, message: TabBar.Chosen) -> None:
+        """Go to the page that was clicked."""
+        self.action_page(message.name)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what changes the curves only where there are curves."""
+        if action in {"axis", "smooth"}:
+            return self._page == "charts"
+        return self._page in {"charts", "system"} if action == "log_axis" else True
+
+    def action_back(self) -> None:
+        """Take back what was enlarged or looked for, else leave the run."""
+        page = self.query_one(f"#{self._page}")
+        if isinstance(page, ChartGrid | Artifacts) and page.enlarged:
+            page.show_all()
+        elif not (isinstance(page, LogPage) and page.close_search()):
+            self.app.pop_screen()
+
+    def action_page(self, name: str) -> None:
+        """Go to a page."""
+        self.query_one(TabBar).current = name
+        self.query_one(ContentSwitcher).current = name
+        page = self.query_one(f"#{name}")
+        self.set_class(isinstance(page, ChartGrid | Artifacts) and page.enlarged, "whole")
+        self._show_page()
+        self.call_after_refresh(self._focus_page)
+
+    def action_turn(self, pages: int) -> None:
+        """Go to the page beside this one."""
+        self.action_page(self.query_one(TabBar).beside(pages))
+
+    def action_axis(self) -> None:
+        """Let x be the step, the epoch, or the time."""
+        from kplug_tui.curves import AXES
+
+        self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
+        self._draw_charts(whole=True)
+        self._say_how()
+
+    def action_smooth(self, direction: int) -> None:
+        """Smooth the curves more, or less."""
+        now = self.kplug.settings.smoothing
+        others = [one for one in _SMOOTHINGS if (one > now if direction > 0 else one < now)]
+        if others:
+            self.kplug.change_settings(smoothing=min(others) if direction > 0 else max(others))
+            self._draw_charts()
+            self._say_how()
+
+    def action_log_axis(self) -> None:
+        """Let y be logarithmic, or linear again."""
+        self._log = not self._log
+        self._drawn.clear()
+        self._show_page()
+        self._say_how()
+
+    @property
+    def _page(self) -> str:
+        return self.query_one(TabBar).current
+
+    def _summary(self) -> Summary | None:
+        snapshot = self.kplug.snapshot
+        found = next((one for one in snapshot.runs if one["id"] == self.run_id), None) if snapshot else None
+        return found or (self._detail.summary if self._detail is not None else None)
+
+    def _say_how(self) -> None:
+        smoothing = self.kplug.settings.smoothing
+        parts = [f"x: {self._axis}", f"smoothing {smoothing:g}" if smoothing else "", "log y" if self._log else ""]
+        self.query_one(TopBar).say("  ".join(part for part in parts if part))
+
+    def _focus_page(self) -> None:
+        """Put the focus where the page's keys are."""
+        page = self.query_one(f"#{self._page}")
+        if self.focused is not None and page in self.focused.ancestors_with_self:
+            return
+        if isinstance(page, ChartGrid | Artifacts | Events):
+            page.focus_first()
+        elif isinstance(page, LogPage):
+            page.view.focus()
+        else:
+            page.focus()
+
+    def _show_page(self) -> None:
+        """Show on this page what has changed since it was last shown."""
+        detail = self._detail
+        if detail is None:
+            return
+        pages: dict[str, tuple[tuple[Any, ...], Callable[[], object]]] = {
+            "charts": ((detail.metrics,), self._draw_charts),
+            "system": ((detail.samples,), self._draw_system),
+            "log": ((detail,), lambda: self.query_one("#log", LogPage).open(detail.run.directory.log)),
+            "artifacts": ((detail.artifacts,), lambda: self.query_one(Artifacts).show(detail.artifacts)),
+            "configuration": ((detail,), self._tell_configuration),
+            "events": ((detail.events, detail.checkpoints), lambda: self.query_one(Events).show(detail)),
+        }
+        shows, show = pages[self._page]
+        drawn = self._drawn.get(self._page)
+        if drawn is None or any(now is not before for now, before in zip(shows, drawn, strict=True)):
+            self._drawn[self._page] = shows
+            show()
+
+    def _draw_charts(self, whole: bool = False) -> None:
+        from kplug_tui.curves import metric_curves, metric_groups, position_label, position_ticks
+
+        grid = self.query_one("#charts", ChartGrid)
+        metrics = self._detail.metrics if self._detail is not None else None
+        if metrics is None:
+            grid.show([])
+            return
+        smoothing = self.kplug.settings.smoothing
+
+        def curves(group: str) -> Sequence[Curve]:
+            return metric_curves(metrics, group, self._axis, smoothing)
+
+        grid.x_label, grid.x_ticks = position_label(self._axis), position_ticks(self._axis)
+        groups = metric_groups(metrics.metrics)
+        grid.show([Plot(group, partial(curves, group)) for group in groups], self._log, whole)
+        if whole or self.focused is None:
+            self.call_after_refresh(self._focus_page)
+
+    def _draw_system(self) -> None:
+        from kplug_tui.curves import position_label, position_ticks
+        from kplug_tui.system_curves import system_curves, system_plots
+
+        samples = self._detail.samples if self._detail is not None else ()
+        grid = self.query_one("#system", ChartGrid)
+        grid.x_label, grid.x_ticks = position_label("time"), position_ticks("time")
+        grid.show([Plot(name, partial(system_curves, samples, name)) for name in system_plots(samples)], self._log)
+
+    def _tell_configuration(self) -> None:
+        from kplug_tui.configuration import configuration
+
+        assert self._detail is not None
+        text = configuration(self._detail)
+        words = self.query_one("#configuration Static", Static)
+        if text != words.content:
+            words.update(text)
+
+    def _leave(self) -> None:
+        """Say that the run is gone, and go back as soon as nothing is in front."""
+        if not self._gone:
+            self._gone = True
+            self.kplug.warn(f"{self.run_id} is no longer there: it was moved or deleted.")
+        if self.is_current:
+            self.app.call_later(self._pop)
+
+    def _pop(self) -> None:
+        if self.is_current:
+            self.app.pop_screen()
