@@ -42,7 +42,7 @@ def test_the_wheel_holds_every_module_the_stub_and_the_type_markers(wheel):
 def test_the_wheel_declares_the_command_and_the_components(wheel):
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(entry_points).decode()
-    assert "kplug = kplug.cli.app:main" in text
+    assert "kplug = kplug.cli.main:main" in text
     models = text.split("[kplug.models]")[1]
     for model in ("augmented_cnn:AugmentedCNN", "topic_model:NeuralTopicModel", "vae:VAE", "vqvae:VQVAE"):
         assert f" = kplug.models.{model}" in models

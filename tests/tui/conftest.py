@@ -38,10 +38,18 @@ MakeRun = Callable[..., RunDirectory]
 def make_run(tmp_path: Path) -> MakeRun:
     """Make a run in `tmp_path / "runs"`: its state, its losses by epoch, and fields of its spec."""
 
-    def make(state: str = "completed", losses: tuple[float, ...] = (3.0, 2.0, 1.0), **fields: Any) -> RunDirectory:
+    def make(
+        state: str = "completed",
+        losses: tuple[float, ...] = (3.0, 2.0, 1.0),
+        run_id: str | None = None,
+        now: float | None = None,
+        **fields: Any,
+    ) -> RunDirectory:
         spec = spec_from({"model": "kplug/vae", "dataset": "kplug/digits", "epochs": 4, **fields})
         directory = create_run_directory(tmp_path / "runs", spec, {})
-        now = time.time()
+        if run_id is not None:
+            directory = RunDirectory(directory.path.rename(tmp_path / "runs" / run_id))
+        now = time.time() if now is None else now
         writer = RecordWriter(directory.metrics)
         for epoch, loss in enumerate(losses):
             for step in range(5):
