@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kplug.catalog.component import Component
-from kplug.errors import SpecError
+from kplug.errors import KplugError, SpecError
 
 Record = dict[str, Any]
 Records = dict[tuple[str, str], Record]
@@ -23,6 +23,7 @@ Records = dict[tuple[str, str], Record]
 
 _DEFAULT_TIMEOUT = 120.0
 _running: set[subprocess.Popen] = set()
+_unwanted: set[subprocess.Popen] = set()
 _LOG_LINE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before")
 """What TensorFlow logs while it is imported."""
 
@@ -50,6 +51,9 @@ def inspect_in_child(wanted: Iterable[Component]) -> Records:
 
     Every component gets a record: one that the child could not reach, because an earlier one hung, crashed or
     ended the process, is recorded as broken for that reason.
+
+    Raises:
+        KplugError: If `end_children` has ended it, which says nothing about the components.
     """
     wanted = list(wanted)
     timeout = timeout_seconds()
@@ -88,6 +92,9 @@ def _run(wanted: list[Component], result: Path, errors: Path, timeout: float) ->
             raise
         finally:
             _running.discard(process)
+    if process in _unwanted:
+        _unwanted.discard(process)
+        raise KplugError("What components take was not learned: the process that does it was ended.")
     if process.returncode < 0:
         return f"was ended by signal {signal.Signals(-process.returncode).name}"
     return f"ended the process with exit code {process.returncode}"
@@ -96,6 +103,7 @@ def _run(wanted: list[Component], result: Path, errors: Path, timeout: float) ->
 def end_children() -> None:
     """End the child processes that other threads of this process are waiting for."""
     for process in tuple(_running):
+        _unwanted.add(process)
         _kill_group(process)
 
 

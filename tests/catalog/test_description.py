@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kplug.catalog import child
 from kplug.catalog.description import describe, describe_all, known, require
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.resolution import resolve
-from kplug.errors import BrokenComponentError
+from kplug.errors import BrokenComponentError, KplugError
 
 WAVELET = '''
     """Losses."""
@@ -160,6 +162,21 @@ def test_a_hanging_plugin_is_given_up_after_the_time_limit(install_plugin, home,
     )
     description = describe(resolve("bad/part"))
     assert "took longer than 1.5 s" in description.error
+
+
+def test_an_inspection_that_is_ended_is_not_remembered(install_plugin, home):
+    install_plugin(
+        "bad", {"kplug.losses": {"part": "bad_plugin:part"}}, {"bad_plugin.py": "import time; time.sleep(600)"}
+    )
+    with ThreadPoolExecutor(1) as pool:
+        described = pool.submit(describe, resolve("bad/part"))
+        deadline = time.monotonic() + 30
+        while not child._running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.end_children()
+        with pytest.raises(KplugError, match="was ended"):
+            described.result(30)
+    assert known([resolve("bad/part")]) == {}
 
 
 def test_a_printing_plugin_is_described_all_the_same(install_plugin, home, capfd):

@@ -130,7 +130,7 @@ def test_distributions_that_cannot_be_read_are_named():
 
 def test_the_search_answers_as_one_types(app, acme, shown):
     async def steps(pilot):
-        await pilot.press("slash", *"wavelet los")
+        await pilot.press("slash", *"coeff los")
         assert ids(app) == ["acme/wavelet"]
         await pilot.press("enter")
         assert table(app).has_focus

@@ -1,14 +1,518 @@
-"""To come."""
+"""Every component that is installed: what it is for, what it takes, where it comes from, and what is wrong with it."""
 
-from typing import Any
+from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from kplug.catalog.child import end_children
+from kplug.catalog.component import KINDS, Component
+from kplug.catalog.discovery import Catalog, catalog
+from kplug.errors import KplugError
+from kplug.plain_text import safe_line, safe_text
+from kplug_tui.reader import RunsRead
+from kplug_tui.widgets.key_bar import KeyBar
+from kplug_tui.widgets.table import Column, Table
+from kplug_tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from kplug.catalog.description import Description
+    from kplug_tui.app import KplugApp
+
+_WIDE = 100
+_ALL = "all"
+_UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the catalog: a component, or a distribution that cannot be read.
+
+    Attributes:
+        key: What identifies it.
+        kind: One of `KINDS`, or `unreadable`.
+        id: The component's full id, or where the distribution is.
+        component: The component, or `None`.
+        description: What is known of it so far.
+        error: What is wrong with it, or `None`.
+    """
+
+    key: str
+    kind: str
+    id: str
+    component: Component | None = None
+    description: Description | None = None
+    error: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`ok`, `broken`, `unreadable`, or `…` until it is known."""
+        if self.component is None:
+            return _UNREADABLE
+        return "…" if self.description is None else self.description.status
+
+    def searched(self) -> str:
+        """Return what is searched, case-folded."""
+        parts = [self.kind, KINDS.get(self.kind, ""), self.id, self.error or ""]
+        if self.component is not None:
+            parts += [self.component.distribution, self.component.target]
+        if self.description is not None:
+            parts += [self.description.summary, *self.description.tasks, self.description.status]
+        return " ".join(parts).casefold()
+
+
+class CatalogRead(Message, bubble=False):
+    """The catalog was read; descriptions follow."""
+
+    def __init__(self, found: Catalog) -> None:
+        super().__init__()
+        self.found = found
+
+
+class Described(Message, bubble=False):
+    """Some components have been described."""
+
+    def __init__(self, descriptions: Mapping[Component, Description], left: int) -> None:
+        super().__init__()
+        self.descriptions = descriptions
+        self.left = left
+
+
+class NotDescribed(Message, bubble=False):
+    """Components could not be described at all."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+class KindBar(Widget):
+    """The kinds with how many there are of each, the one that is shown marked."""
+
+    DEFAULT_CSS = """
+    KindBar { height: auto; max-height: 3; padding: 0 1; color: $secondary; }
+    """
+
+    class Chosen(Message):
+        """A kind was clicked."""
+
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.kind = kind
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: dict[str, int] = {_ALL: 0}
+        self.chosen = _ALL
+        self._places: list[tuple[int, int, int, str]] = []
+
+    def show(self, kinds: dict[str, int], chosen: str) -> None:
+        """Show these kinds."""
+        if (kinds, chosen) != (self.kinds, self.chosen):
+            self.kinds, self.chosen = kinds, chosen
+            self.refresh(layout=True)
+
+    def render(self) -> Text:
+        """Draw the line, or several where there is no room."""
+        text, x, y = Text(), 0, 0
+        self._places = []
+        for kind, count in self.kinds.items():
+            part = f" {KINDS.get(kind, kind)} {count} "
+            if x and x + len(part) > self.size.width:
+                text.append("\n")
+                x, y = 0, y + 1
+            self._places.append((x, x + len(part), y, kind))
+            text.append(part, "reverse bold" if kind == self.chosen else "")
+            x += len(part)
+        return text
+
+    def get_content_height(self, container: Any, viewport: Any, width: int) -> int:
+        """Return how many lines it takes."""
+        x, lines = 0, 1
+        for kind, count in self.kinds.items():
+            length = len(f" {KINDS.get(kind, kind)} {count} ")
+            if x and x + length > width:
+                x, lines = 0, lines + 1
+            x += length
+        return lines
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the kind that was clicked."""
+        at = event.get_content_offset(self)
+        for left, right, line, kind in self._places:
+            if at is not None and line == at.y and left <= at.x < right:
+                self.post_message(self.Chosen(kind))
+
+
+class ComponentTable(Table):
+    """The components; left and right go to other kinds."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "screen.kind(-1)", "Kind", show=False, id="catalog.kind_left"),
+        Binding("right,l", "screen.kind(1)", "Kind", id="catalog.kind_right"),
+        Binding("enter", "screen.read", "Read", id="catalog.read"),
+        Binding("space", "screen.read", "Read", show=False, id="catalog.read_too"),
+    ]
 
 
 class CatalogScreen(Screen[None]):
-    """To come."""
+    """Every component that is installed, its documentation, hyper-parameters and origin."""
 
-    BINDINGS = [("escape", "app.pop_screen", "Back")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="catalog.search"),
+        Binding("n", "new", "New run with it", id="catalog.new"),
+        Binding("r", "again", "Read again", id="catalog.again"),
+        Binding("y", "copy_id", "Copy id", show=False, id="catalog.copy_id"),
+        Binding("escape", "clear", "Back", show=False, id="catalog.clear"),
+    ]
+    CSS_PATH = Path(__file__).with_name("catalog.tcss")
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self._entries: dict[str, Entry] = {}
+        self._kind = _ALL
+        self._words: list[str] = []
+        self._left = 0
+        self._shown = ""
+        self._reading: threading.Thread | None = None
+
+    @property
+    def kplug(self) -> KplugApp:
+        """The app."""
+        from kplug_tui.app import KplugApp
+
+        assert isinstance(self.app, KplugApp)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        """Make the screen."""
+        yield TopBar("catalog")
+        yield Input(placeholder="words of a name, a task, a summary", id="search", select_on_focus=False)
+        yield KindBar()
+        with Container(id="halves"):
+            yield ComponentTable(_COLUMNS, lambda row: row["key"], "Reading what is installed …", id="components")
+            with VerticalScroll(id="page"):
+                yield Static("", id="about", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to read the catalog."""
+        self._table.focus()
+        if self.kplug.snapshot is not None:
+            self.query_one(TopBar).count(self.kplug.snapshot.runs)
+        self._read()
+
+    def on_unmount(self) -> None:
+        """End the processes that describe plugins: nobody waits for them any more."""
+        if self._reading is not None and self._reading.is_alive():
+            end_children()
+
+    def on_screen_resume(self) -> None:
+        """No run's details are needed here."""
+        self.kplug.reader.watch()
+
+    def on_resize(self) -> None:
+        """Put the page under the table where there is no room beside it."""
+        self.set_class(self.size.width >= _WIDE, "wide")
+
+    @property
+    def _table(self) -> ComponentTable:
+        return self.query_one(ComponentTable)
+
+    @property
+    def entry(self) -> Entry | None:
+        """What is under the cursor."""
+        row = self._table.row
+        return None if row is None else row["entry"]
+
+    def on_runs_read(self, message: RunsRead) -> None:
+        """Count the runs."""
+        self.query_one(TopBar).count(message.snapshot.runs)
+
+    def on_catalog_read(self, message: CatalogRead) -> None:
+        """Show what is installed."""
+        entries = [
+            Entry(f"{_UNREADABLE} {place}", _UNREADABLE, one.name, error=one.error)
+            for place, one in enumerate(message.found.unreadable)
+        ]
+        entries += [Entry(_key_of(one), one.kind, one.id, one, error=one.fault) for one in message.found.components]
+        self._entries = {entry.key: entry for entry in entries}
+        self._refill()
+
+    def on_described(self, message: Described) -> None:
+        """Fill in what has been learned."""
+        self._left = message.left
+        for component, description in message.descriptions.items():
+            key = _key_of(component)
+            if key in self._entries:
+                self._entries[key] = Entry(
+                    key, component.kind, component.id, component, description, description.error or component.fault
+                )
+        self._refill()
+
+    def on_not_described(self, message: NotDescribed) -> None:
+        """Say why components are not described; what is installed is shown nevertheless."""
+        self._left = 0
+        self.kplug.problem(message.problem)
+        self._refill()
+
+    def on_table_highlighted(self, message: Table.Highlighted) -> None:
+        """Show another component."""
+        self._show_page()
+
+    def on_kind_bar_chosen(self, message: KindBar.Chosen) -> None:
+        """Show another kind."""
+        self._kind = message.kind
+        self._refill()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search as it is typed."""
+        self._words = event.value.casefold().split()
+        self._refill()
+
+    def on_input_submitted(self) -> None:
+        """Keep what is searched and go to the table."""
+        self._table.focus()
+
+    def action_search(self) -> None:
+        """Ask what to search for."""
+        self.remove_class("reading")
+        search = self.query_one("#search", Input)
+        search.add_class("open")
+        search.focus()
+
+    def action_clear(self) -> None:
+        """Go back to the table, and from there to all components."""
+        if self.has_class("reading") or self.query_one("#page").has_focus:
+            self.remove_class("reading")
+        else:
+            search = self.query_one("#search", Input)
+            search.value = ""
+            search.remove_class("open")
+            if not self._words:
+                self._kind = _ALL
+            self._words = []
+            self._refill()
+        self._table.focus()
+
+    def action_read(self) -> None:
+        """Read the page, on all of the screen where there is no room for both."""
+        self.add_class("reading")
+        self.query_one("#page").focus()
+
+    def action_kind(self, direction: int) -> None:
+        """Show the next kind, or the one before."""
+        kinds = list(self.query_one(KindBar).kinds)
+        at = kinds.index(self._kind) if self._kind in kinds else 0
+        self._kind = kinds[(at + direction) % len(kinds)]
+        self._refill()
+
+    def action_new(self) -> None:
+        """Begin a new run with the model or data set under the cursor."""
+        entry = self.entry
+        if entry is None or entry.kind not in {"model", "dataset"}:
+            self.kplug.warn("A new run begins with a model or a data set. Choose one of these.")
+        elif entry.error is not None:
+            self.kplug.warn(f"{entry.kind} {entry.id} cannot be used: {entry.error}")
+        else:
+            self.kplug.open_new_run({entry.kind: entry.id})
+
+    def action_again(self) -> None:
+        """Look again at what is installed, and try what is broken again."""
+        if self._reading is not None and self._reading.is_alive():
+            self.kplug.say("The catalog is being read already.")
+            return
+        self._read(afresh=True)
+
+    def action_copy_id(self) -> None:
+        """Copy the component's id to the clipboard."""
+        if self.entry is not None:
+            self.kplug.copy_to_clipboard(self.entry.id)
+            self.kplug.say(f"Copied: {self.entry.id}")
+
+    def _read(self, afresh: bool = False) -> None:
+        # A thread of its own: leaving the app waits for those of its pool.
+        self._reading = threading.Thread(target=self._read_all, args=(afresh,), name="kplug-catalog", daemon=True)
+        self._reading.start()
+
+    def _read_all(self, afresh: bool) -> None:
+        from kplug.catalog.description import known
+
+        try:
+            if afresh:
+                catalog.cache_clear()
+            found = catalog()
+            self._tell(CatalogRead(found))
+            there = known(found.components)
+            missing = [one for one in found.components if one not in there or (afresh and there[one].broken)]
+            missing = [one for one in missing if one.fault is None]
+            self._tell(Described(there, len(missing)))
+            self._describe(missing)
+        except KplugError as error:
+            self._tell(NotDescribed(str(error)))
+
+    def _describe(self, missing: Sequence[Component]) -> None:
+        """Describe components plugin by plugin, so that one that hangs does not keep the others back."""
+        from kplug.catalog.description import describe_all
+
+        plugins: dict[str, list[Component]] = {}
+        for component in missing:
+            plugins.setdefault(component.distribution, []).append(component)
+        left = len(missing)
+        for components in plugins.values():
+            if not self.is_attached:
+                return
+            descriptions = describe_all(components)
+            left -= len(components)
+            self._tell(Described(descriptions, left))
+
+    def _tell(self, message: Message) -> None:
+        with contextlib.suppress(RuntimeError):  # the app has just ended
+            self.post_message(message)
+
+    def _refill(self) -> None:
+        found = [entry for entry in self._entries.values() if self._fits(entry)]
+        counts = Counter(entry.kind for entry in found)
+        kinds = {_ALL: len(found), **{kind: counts[kind] for kind in (*KINDS, _UNREADABLE) if counts[kind]}}
+        if self._kind not in kinds:
+            kinds[self._kind] = 0
+        self.query_one(KindBar).show(kinds, self._kind)
+        rows = [
+            {"key": entry.key, "kind": entry.kind, "id": entry.id, "state": entry.state, "entry": entry}
+            for entry in sorted(found, key=_order)
+            if self._kind in {_ALL, entry.kind}
+        ]
+        table = self._table
+        table.empty = "No component has all of these words." if self._entries else "Reading what is installed …"
+        table.show(rows)
+        self._say()
+        self._show_page()
+
+    def _fits(self, entry: Entry) -> bool:
+        searched = entry.searched() if self._words else ""
+        return all(word in searched for word in self._words)
+
+    def _say(self) -> None:
+        wrong = sum(entry.error is not None for entry in self._entries.values())
+        parts = [f"{wrong} broken"] if wrong else []
+        parts += [f"describing {self._left} …"] if self._left else []
+        self.query_one(TopBar).say(", ".join(parts))
+
+    def _show_page(self) -> None:
+        entry = self.entry
+        about = self.query_one("#about", Static)
+        page = Text("") if entry is None else page_of(entry, self.query_one("#page").size.width)
+        if about.content != page:
+            about.update(page)
+        if entry is not None and entry.key != self._shown:
+            self._shown = entry.key
+            self.query_one("#page").scroll_home(animate=False)
+
+
+def page_of(entry: Entry, width: int = 80) -> Text:
+    """Return all there is to know of a component, as text."""
+    text = Text()
+    text.append(safe_line(entry.id), "bold")
+    text.append(f"  {entry.kind}\n")
+    if entry.error is not None:
+        text.append(f"\nbroken: {safe_text(entry.error)}\n", "bold")
+    component, described = entry.component, entry.description
+    if component is None:
+        text.append("\nThis distribution's metadata cannot be read. Its components, if it has any, are missing here.\n")
+        return text
+    if described is None:
+        text.append("\nImporting it in a process of its own, to learn what it is …\n" if entry.error is None else "")
+    else:
+        if described.documentation:
+            text.append(f"\n{safe_text(described.documentation).strip()}\n")
+        _append_parameters(text, described)
+    _append_fields(text, _facts_of(component, described))
+    return text
+
+
+def _append_parameters(text: Text, described: Description) -> None:
+    if not described.parameters:
+        return
+    text.append("\nHyper-parameters\n", "bold")
+    for one in described.parameters:
+        text.append(f"  {safe_line(one.name)}", "bold")
+        default = "required" if one.required else f"default {one.default!r}"
+        text.append(f"  {safe_line(one.type)}, {safe_line(default)}\n")
+        if one.help:
+            text.append(f"    {safe_line(' '.join(one.help.split()))}\n")
+
+
+def _append_fields(text: Text, fields: Iterable[tuple[str, str]]) -> None:
+    text.append("\n")
+    for name, value in fields:
+        text.append(f"{name:13}", "bold")
+        text.append(f"{safe_line(value)}\n")
+
+
+def _facts_of(component: Component, described: Description | None) -> list[tuple[str, str]]:
+    facts = []
+    if described is not None:
+        facts += [
+            ("tasks", ", ".join(described.tasks)),
+            ("provides", ", ".join(described.provides)),
+            ("loss", "its own, and no other" if described.own_loss else described.loss or ""),
+            ("optimizer", described.optimizer or ""),
+            ("metrics", ", ".join(described.metrics)),
+            *(("reference", reference) for reference in described.references),
+        ]
+    facts += [
+        ("from", f"{component.distribution} {component.version}"),
+        ("target", component.target),
+        ("source", described.source or "unknown" if described is not None else ""),
+        ("state", "being described" if described is None and component.fault is None else "ok"),
+    ]
+    if component.fault is not None or (described is not None and described.broken):
+        facts[-1] = ("state", "broken")
+    return [(name, value) for name, value in facts if value]
+
+
+def _key_of(component: Component) -> str:
+    return f"{component.kind} {component.id} {component.distribution} {component.target}"
+
+
+def _order(entry: Entry) -> tuple[bool, int, str]:
+    """Put what cannot be read first, then the kinds as they are listed everywhere."""
+    kinds = list(KINDS)
+    return entry.kind != _UNREADABLE, kinds.index(entry.kind) if entry.kind in kinds else 0, entry.id
+
+
+def _state_cell(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    entry: Entry = row["entry"]
+    if entry.error is not None:
+        return "✗", "bad"
+    return ("✓", "good") if entry.state == "ok" else (entry.state, "muted")
+
+
+def _summary_cell(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    entry: Entry = row["entry"]
+    if entry.error is not None:
+        return entry.error, "bad"
+    return (entry.description.summary if entry.description is not None else "").replace("\n", " "), None
+
+
+_COLUMNS = [
+    Column("state", " ", 1, _state_cell, priority=0),
+    Column("id", "COMPONENT", 20, lambda row: row["id"].removeprefix("kplug/"), grow=1, priority=0),
+    Column("kind", "KIND", 9, lambda row: (row["kind"], "muted"), priority=1),
+    Column("summary", "SUMMARY", 12, _summary_cell, grow=3, priority=2),
+]

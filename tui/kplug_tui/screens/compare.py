@@ -333,9 +333,7 @@ class CompareScreen(RunActions):
         curves: list[Curve] = []
         for run_id in shown:
             name = names.get(run_id, run_id)
-            curves += self._curves_of(
-                self._details[run_id], keys, name if len(name) <= room else name[: room - 1] + "…"
-            )
+            curves += self._curves_of(self._details[run_id], keys, _shortened(name, room))
         smooth = f", smoothed {self._smoothing:g}" if self._smoothing else ""
         title = f"{', '.join(keys)} by {self._axis}{smooth}{', log' if self._log else ''}" if keys else ""
         chart = self._chart
