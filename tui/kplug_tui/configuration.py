@@ -6,33 +6,37 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from rich.text import Text
 
 from kplug.plain_text import safe_line
 from kplug_tui.detail import RunDetail
 
 _COMPONENTS = ("model", "dataset", "loss", "optimizer", "schedule")
 _LISTS = ("metrics", "callbacks")
-_LABEL_WIDTH = 18
 
 
-def configuration(detail: RunDetail) -> Text:
-    """Return the sections: what was asked, what was decided, where it ran."""
-    text = Text()
+@dataclass(frozen=True)
+class Section:
+    """Facts that belong together.
+
+    Attributes:
+        title: What they are of.
+        rows: Names and values, safe to show.
+    """
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def configuration(detail: RunDetail) -> list[Section]:
+    """Return what was asked, what was decided, and where it ran; what is not known is left out."""
+    found = []
     for title, rows in _sections(detail):
-        shown = [(name, value) for name, value in rows if value not in (None, "", [], {})]
-        if not shown:
-            continue
-        text.append(f"{'' if not text else chr(10)}{title}\n", "bold")
-        for name, value in shown:
-            text.append(f"  {safe_line(name):{_LABEL_WIDTH}} ", "dim")
-            text.append(f"{_words(value)}\n")
-    for problem in detail.problems:
-        text.append(f"\n{safe_line(problem)}\n", "bold")
-    text.rstrip()
-    return text
+        shown = tuple((safe_line(name), _words(value)) for name, value in rows if value not in (None, "", [], {}))
+        if shown:
+            found.append(Section(title, shown))
+    return found
 
 
 def _sections(detail: RunDetail) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
@@ -64,6 +68,7 @@ def _sections(detail: RunDetail) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
         yield section.capitalize(), rows
     others = {name: value for name, value in spec.items() if name not in {*_COMPONENTS, *_LISTS, "name"}}
     yield "Training", list(others.items())
+    yield "Problems", [("", problem) for problem in detail.problems]
     yield "Execution", list(_mapping(status.get("execution")).items())
     yield "Test", list(_mapping(status.get("test_metrics")).items())
     started: Mapping[str, Any] = next(

@@ -136,6 +136,21 @@ def dots(curve: Curve, view: View, width: int, height: int) -> np.ndarray:
     return cells
 
 
+def overlaid(curves: Sequence[Curve], view: View, width: int, height: int) -> tuple[list[str], list[list[int]]]:
+    """Return rows of characters, and for each of them the number of the curve whose colour it has, or -1.
+
+    Where curves cross, a cell has the dots of both and the colour of the later one; faint ones lie behind all others.
+    """
+    front, back = (np.zeros((height, width), dtype=np.uint8) for _ in range(2))
+    owners = np.full((height, width), -1, dtype=np.int16)
+    for number in sorted(range(len(curves)), key=lambda number: not curves[number].faint):
+        drawn = dots(curves[number], view, width, height)
+        layer = back if curves[number].faint else front
+        layer |= drawn
+        owners[drawn > 0] = number
+    return characters(np.where(front > 0, front, back)), owners.tolist()
+
+
 def characters(cells: np.ndarray) -> list[str]:
     """Return rows of Braille characters; a blank where there are no dots."""
     return ["".join(chr(_BRAILLE + bits) if bits else " " for bits in row.tolist()) for row in cells]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -24,6 +28,7 @@ from kplug_tui.widgets.tab_bar import Tab, TabBar
 from kplug_tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
+    from kplug_tui.configuration import Section
     from kplug_tui.drawing import Curve
 
 Summary = Mapping[str, Any]
@@ -40,6 +45,22 @@ _LOW, _LOWEST = 14, 8
 _SECOND = 1.0
 
 
+class Machine(ChartGrid):
+    """The charts of the machine."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("w", "screen.log_axis", "Log y", id="run.log_axis")]
+
+
+class Metrics(Machine):
+    """The charts of the metrics."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "screen.axis", "Axis", id="run.axis"),
+        Binding("right_parenthesis", "screen.smooth(1)", "Smooth", id="run.smooth"),
+        Binding("left_parenthesis", "screen.smooth(-1)", "Less smooth", show=False, id="run.less_smooth"),
+    ]
+
+
 class RunScreen(RunActions):
     """All there is to know of a run, live.
 
@@ -49,10 +70,6 @@ class RunScreen(RunActions):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="run.back"),
-        Binding("a", "axis", "Axis", id="run.axis"),
-        Binding("left_parenthesis", "smooth(-1)", "Less smooth", show=False, id="run.less_smooth"),
-        Binding("right_parenthesis", "smooth(1)", "Smooth", id="run.smooth"),
-        Binding("w", "log_axis", "Log y", id="run.log_axis"),
         Binding("right_square_bracket", "turn(1)", "Next page", show=False, id="run.next_page"),
         Binding("left_square_bracket", "turn(-1)", "Page before", show=False, id="run.page_before"),
         *(Binding(tab.key, f"page('{tab.name}')", tab.title, show=False, id=f"run.{tab.name}") for tab in TABS),
@@ -66,6 +83,7 @@ class RunScreen(RunActions):
         self._drawn: dict[str, tuple[Any, ...]] = {}
         self._axis = "step"
         self._log = False
+        self._told: list[Section] = []
         self._gone = False
 
     def compose(self) -> ComposeResult:
@@ -74,8 +92,8 @@ class RunScreen(RunActions):
         yield RunHead()
         yield TabBar(TABS)
         with ContentSwitcher(initial="charts"):
-            yield ChartGrid("No metrics yet.", id="charts")
-            yield ChartGrid("No samples of the machine yet.", id="system")
+            yield Metrics("No metrics yet.", id="charts")
+            yield Machine("No samples of the machine yet.", id="system")
             yield LogPage(id="log")
             yield Artifacts(lambda: self.kplug.settings.low_bandwidth, id="artifacts")
             with VerticalScroll(id="configuration"):
@@ -135,12 +153,6 @@ class RunScreen(RunActions):
         """Go to the page that was clicked."""
         self.action_page(message.name)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what changes the curves only where there are curves."""
-        if action in {"axis", "smooth"}:
-            return self._page == "charts"
-        return self._page in {"charts", "system"} if action == "log_axis" else True
-
     def action_back(self) -> None:
         """Take back what was enlarged or looked for, else leave the run."""
         page = self.query_one(f"#{self._page}")
@@ -155,6 +167,7 @@ class RunScreen(RunActions):
         self.query_one(ContentSwitcher).current = name
         page = self.query_one(f"#{name}")
         self.set_class(isinstance(page, ChartGrid | Artifacts) and page.enlarged, "whole")
+        self._say_how()
         self._show_page()
         self.call_after_refresh(self._focus_page)
 
@@ -197,8 +210,9 @@ class RunScreen(RunActions):
 
     def _say_how(self) -> None:
         smoothing = self.kplug.settings.smoothing
-        parts = [f"x: {self._axis}", f"smoothing {smoothing:g}" if smoothing else "", "log y" if self._log else ""]
-        self.query_one(TopBar).say("  ".join(part for part in parts if part))
+        parts = [f"x: {self._axis}", f"smoothing {smoothing:g}"] if self._page == "charts" else []
+        parts += ["log y"] if self._log and self._page in {"charts", "system"} else []
+        self.query_one(TopBar).say("  ".join(parts))
 
     def _focus_page(self) -> None:
         """Put the focus where the page's keys are."""
@@ -242,7 +256,7 @@ class RunScreen(RunActions):
         smoothing = self.kplug.settings.smoothing
 
         def curves(group: str) -> Sequence[Curve]:
-            return metric_curves(metrics, group, self._axis, smoothing)
+            return [_named(curve) for curve in metric_curves(metrics, group, self._axis, smoothing)]
 
         grid.x_label, grid.x_ticks = position_label(self._axis), position_ticks(self._axis)
         groups = metric_groups(metrics.metrics)
@@ -263,10 +277,10 @@ class RunScreen(RunActions):
         from kplug_tui.configuration import configuration
 
         assert self._detail is not None
-        text = configuration(self._detail)
-        words = self.query_one("#configuration Static", Static)
-        if text != words.content:
-            words.update(text)
+        sections = configuration(self._detail)
+        if sections != self._told:
+            self._told = sections
+            self.query_one("#configuration Static", Static).update(_laid_out(sections))
 
     def _leave(self) -> None:
         """Say that the run is gone, and go back as soon as nothing is in front."""
@@ -279,3 +293,20 @@ class RunScreen(RunActions):
     def _pop(self) -> None:
         if self.is_current:
             self.app.pop_screen()
+
+
+def _named(curve: Curve) -> Curve:
+    """Return a curve under a name that does not say the metric again."""
+    return replace(curve, name="validation" if curve.name.startswith("val_") else "training")
+
+
+def _laid_out(sections: Sequence[Section]) -> Group:
+    parts: list[Text | Table] = []
+    for section in sections:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim")
+        grid.add_column(overflow="fold")
+        for name, value in section.rows:
+            grid.add_row(Text(f"  {name}"), Text(value))
+        parts += [Text(section.title, "bold"), grid, Text("")]
+    return Group(*parts)

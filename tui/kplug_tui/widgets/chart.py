@@ -35,12 +35,12 @@ class Chart(Widget, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "zoom(1)", "Zoom in", id="chart.zoom_in"),
-        Binding("minus", "zoom(-1)", "Zoom out", id="chart.zoom_out"),
+        Binding("plus,equals_sign", "zoom(1)", "Zoom", id="chart.zoom_in"),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False, id="chart.zoom_out"),
         Binding("left,h", "cursor(-1)", "Cursor", show=False, id="chart.cursor_left"),
         Binding("right,l", "cursor(1)", "Cursor", id="chart.cursor_right"),
         Binding("shift+left,H", "pan(-1)", "Pan", show=False, id="chart.pan_left"),
-        Binding("shift+right,L", "pan(1)", "Pan", id="chart.pan_right"),
+        Binding("shift+right,L", "pan(1)", "Pan", show=False, id="chart.pan_right"),
         Binding("shift+up", "pan_y(1)", "Up", show=False, id="chart.pan_up"),
         Binding("shift+down", "pan_y(-1)", "Down", show=False, id="chart.pan_down"),
         Binding("0", "reset", "Whole", id="chart.reset"),
@@ -217,24 +217,24 @@ class Chart(Widget, can_focus=True):
         return Strip(segments or [Segment("", self.rich_style)]).adjust_cell_length(width, self.rich_style)
 
     def _plot(self, view: View, width: int, height: int) -> list[list[Segment]]:
-        """Return the rows of cells; where curves cross, the one that was drawn later is seen."""
-        from kplug_tui.drawing import characters, dots
+        """Return the rows of cells; where curves cross, a cell has the colour of the one that was drawn later."""
+        from kplug_tui.drawing import overlaid
 
-        blank = self.rich_style
-        styles: list[Style] = []
-        texts: list[list[str]] = []
-        for curve in sorted(self._curves, key=lambda curve: not curve.faint):
-            style = self._style(f"curve{curve.colour % COLOURS}")
-            styles.append(style + Style(dim=True) if curve.faint else style)
-            texts.append(characters(dots(curve, view, width, height)))
+        blank = self.rich_style, self._style("axis")
+        styles = [self._style(f"curve{curve.colour % COLOURS}") for curve in self._curves]
+        styles = [
+            style + Style(dim=True) if curve.faint else style for style, curve in zip(styles, self._curves, strict=True)
+        ]
+        texts, owners = overlaid(self._curves, view, width, height)
         at = self._cursor_column(view, width)
         rows = []
-        for row in range(height):
-            cells: list[tuple[str, Style]] = [(" ", blank)] * width
-            for text, style in zip(texts, styles, strict=True):
-                cells = [(drawn, style) if drawn != " " else cell for drawn, cell in zip(text[row], cells, strict=True)]
-            if at is not None and cells[at][0] == " ":
-                cells[at] = ("┊", self._style("axis"))
+        for text, numbers in zip(texts, owners, strict=True):
+            cells = [
+                (drawn, styles[number] if number >= 0 else blank[0])
+                for drawn, number in zip(text, numbers, strict=True)
+            ]
+            if at is not None and numbers[at] < 0:
+                cells[at] = ("┊", blank[1])
             rows.append(_runs(cells))
         return rows
 
@@ -249,7 +249,7 @@ class Chart(Widget, can_focus=True):
         values = (log_ticks if view.log else ticks)(view.y_min, view.y_max, max(1, rows // 3))
         marks = {}
         for value, label in zip(values, labels(values, view.log), strict=True):
-            row = round((view.y_max - value) / (view.y_max - view.y_min) * (rows - 1))
+            row = round((view.y_max - value) / (view.y_max - view.y_min) * (4 * rows - 1)) // 4
             if 0 <= row < rows:
                 marks[row] = label[:_LEFT_LABEL]
         return marks
@@ -259,7 +259,7 @@ class Chart(Widget, can_focus=True):
 
         line = [" "] * columns
         free = 0
-        for value in (self.x_ticks or ticks)(view.x_min, view.x_max, max(1, columns // 12)):
+        for value in (self.x_ticks or ticks)(view.x_min, view.x_max, max(1, columns // 10)):
             label = self.x_label(value)
             at = int((value - view.x_min) / (view.x_max - view.x_min) * (columns - 1)) - len(label) // 2
             at = max(0, min(at, columns - len(label)))

@@ -72,7 +72,7 @@ class LogView(ScrollView, can_focus=True):
     LogView {
         height: 1fr;
         scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 1;
+        scrollbar-size-horizontal: 0;
         & > .log--match { background: $warning 40%; }
         & > .log--found { background: $warning; color: $background; text-style: bold; }
         & > .log--muted { color: $text-muted; }
