@@ -15,6 +15,7 @@ _NICE = (1.0, 2.0, 5.0, 10.0)
 _NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _MARGIN = 0.04
 _MOST_DOTS = 200_000
+_MOST_POWER = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +208,9 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         found = [one for one in found if low <= one <= high]
         if len(found) <= most + 1:
             break
-    if len(found) < 2 <= most:
+    if span < 1.0 and abs(high) < _MOST_POWER and abs(low) < _MOST_POWER:
         # Less than a decade: numbers that are round by themselves.
-        found = [math.log10(one) for one in ticks(10.0**low, 10.0**high, most) if one > 0]
+        found = [math.log10(one) for one in ticks(10.0**low, 10.0**high, most) if one > 0] or found
     if len(found) > most + 1:
         found = found[:: math.ceil(len(found) / most)]
     return found
@@ -218,7 +219,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
 def labels(values: Sequence[float], log: bool = False) -> list[str]:
     """Return the texts of ticks, with as many digits as tell them apart."""
     if log:
-        return [_short(10.0**value) for value in values]
+        return [_short(10.0**value) if abs(value) < _MOST_POWER else f"1e{value:.0f}" for value in values]
     if len(values) < 2:
         return [_short(value) for value in values]
     step = values[1] - values[0]

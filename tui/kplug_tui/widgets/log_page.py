@@ -26,6 +26,7 @@ class LogPage(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "search", "Search", id="log.search")]
     DEFAULT_CSS = """
     LogPage > Input { display: none; height: 1; border: none; padding: 0 1; background: $surface; }
+    LogPage > Input:focus { border: none; }
     LogPage.searching > Input { display: block; }
     LogPage > #where { height: 1; color: $text-muted; background: $surface; padding: 0 1; text-wrap: nowrap; }
     """
