@@ -129,7 +129,7 @@ class LogView(ScrollView, can_focus=True):
             self.message = ""
             self.following = self.follow_at_first
             self.virtual_size = Size(0, 0)
-            self.scroll_to(0, 0, animate=False)
+            self.scroll_to(0, 0, animate=False, immediate=True, force=True)
         self.reread()
 
     def reread(self) -> None:
@@ -174,7 +174,7 @@ class LogView(ScrollView, can_focus=True):
 
     def action_sideways(self, direction: int) -> None:
         """See what is further to the right, or left."""
-        self.scroll_to(x=self.scroll_offset.x + direction * _SIDEWAYS, animate=False)
+        self.scroll_to(x=self.scroll_offset.x + direction * _SIDEWAYS, animate=False, immediate=True, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Read what has come into sight; who has left the end does not follow it any more."""
@@ -236,11 +236,11 @@ class LogView(ScrollView, can_focus=True):
             return
         last = max(0, self.total - self._height)
         self.following = line >= last
-        self.scroll_to(y=max(0, min(line, last)), animate=False)
+        self.scroll_to(y=max(0, min(line, last)), animate=False, immediate=True, force=True)
         self.post_message(self.Changed(self))
 
     def _to_end(self) -> None:
-        self.scroll_to(y=max(0, self.total - self._height), animate=False)
+        self.scroll_to(y=max(0, self.total - self._height), animate=False, immediate=True, force=True)
 
     def _known(self, first: int, count: int) -> bool:
         reading = self._reading
