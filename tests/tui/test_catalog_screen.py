@@ -7,7 +7,7 @@ from textual.widgets import Input, Static
 
 from kplug.catalog.discovery import UnreadableDistribution
 from kplug_tui.app import KplugApp
-from kplug_tui.screens.catalog import CatalogScreen, ComponentTable, Entry, KindBar, page_of
+from kplug_tui.screens.catalog import CatalogScreen, ComponentTable, Entry, KindBar, page_of, reflowed
 from kplug_tui.settings import Settings
 
 pytestmark = [pytest.mark.neutral, pytest.mark.slow]
@@ -126,6 +126,13 @@ def test_distributions_that_cannot_be_read_are_named():
     assert "[/]somewhere" in text
     assert "UnicodeDecodeError" in text
     assert "\x1b" not in text
+
+
+def test_paragraphs_are_broken_where_the_screen_ends_and_code_stays():
+    code = "```\nx = 1\ny = 2\n```\n- one\n- two"
+    text = f"A summary.\n\nA long\nparagraph.\n\nArgs:\n    a: Some\n        thing.\n\nExample:\n\n{code}"
+    assert reflowed(text, True) == f"A summary.\n\nA long paragraph.\n\nExample:\n\n{code}"
+    assert "    a: Some" in reflowed(text)
 
 
 def test_the_search_answers_as_one_types(app, acme, shown):

@@ -18,7 +18,7 @@ from kplug.runs.index import Snapshot
 from kplug_tui.formatting import LIVE
 from kplug_tui.reader import DetailRead, Pace, ReadingFailed, RunReader, RunsRead
 from kplug_tui.settings import Settings, read_settings, write_settings
-from kplug_tui.themes import THEMES
+from kplug_tui.themes import THEMES, curve_colours
 
 _NOTICE_SECONDS = 8.0
 
@@ -190,6 +190,10 @@ class KplugApp(App[None]):
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Save a picture of the screen", "As SVG", self.deliver_screenshot)
         yield SystemCommand("Quit", "Leave; the runs go on", self.action_quit)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give Textual's own themes colours for curves."""
+        return curve_colours(self.current_theme.dark)
 
     def _pace(self) -> Pace:
         return Pace.slow() if self.settings.low_bandwidth else Pace()

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+
+def _curves(*colours: str) -> dict[str, str]:
+    return {f"curve-{number}": colour for number, colour in enumerate(colours)}
+
+
+# Colours of curves are texts' colours too: those of the legend. Each can be read on its theme's background.
+_ON_DARK = _curves("#7cc4ff", "#f0a35e", "#6fbf73", "#f58d94", "#e3c567", "#c39bf0", "#5fd0c5", "#e58fc8")
+_ON_LIGHT = _curves("#1f5f99", "#a04f0c", "#2a7030", "#b3261e", "#755800", "#6b3fa0", "#0f6560", "#a0327a")
+_ON_BLACK = _curves("#66ccff", "#ffaa00", "#00ff66", "#ff7777", "#ffff00", "#cc99ff", "#00ffff", "#ff99dd")
+
+
+def curve_colours(dark: bool) -> dict[str, str]:
+    """Return the colours of curves for a theme that is not kplug's, as variables of its style sheet."""
+    return _ON_DARK if dark else _ON_LIGHT
+
+
 THEMES = (
     Theme(
         name="kplug-dark",
         primary="#5b9bd5",
-        secondary="#8fa6c4",
+        secondary="#9db3cf",
         accent="#f0a35e",
         success="#6fbf73",
         warning="#e3c567",
@@ -18,6 +34,7 @@ THEMES = (
         surface="#1a2027",
         panel="#232b34",
         dark=True,
+        variables=_ON_DARK,
     ),
     Theme(
         name="kplug-light",
@@ -32,6 +49,7 @@ THEMES = (
         surface="#f0f2f5",
         panel="#e3e7ec",
         dark=False,
+        variables=_ON_LIGHT,
     ),
     Theme(
         name="kplug-contrast",
@@ -46,5 +64,6 @@ THEMES = (
         surface="#000000",
         panel="#1a1a1a",
         dark=True,
+        variables=_ON_BLACK,
     ),
 )

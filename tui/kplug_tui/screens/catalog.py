@@ -386,6 +386,8 @@ class CatalogScreen(Screen[None]):
             self.post_message(message)
 
     def _refill(self) -> None:
+        if not self.query(ComponentTable):
+            return  # the app has just been left
         found = [entry for entry in self._entries.values() if self._fits(entry)]
         counts = Counter(entry.kind for entry in found)
         kinds = {_ALL: len(found), **{kind: counts[kind] for kind in (*KINDS, _UNREADABLE) if counts[kind]}}
@@ -398,6 +400,9 @@ class CatalogScreen(Screen[None]):
             if self._kind in {_ALL, entry.kind}
         ]
         table = self._table
+        columns = [column for column in _COLUMNS if column.key != "kind" or self._kind == _ALL]
+        if columns != table.columns:
+            table.set_columns(columns)
         table.empty = "No component has all of these words." if self._entries else "Reading what is installed …"
         table.show(rows)
         self._say()
@@ -414,9 +419,11 @@ class CatalogScreen(Screen[None]):
         self.query_one(TopBar).say(", ".join(parts))
 
     def _show_page(self) -> None:
+        if not self.query("#about"):
+            return  # the app has just been left
         entry = self.entry
         about = self.query_one("#about", Static)
-        page = Text("") if entry is None else page_of(entry, self.query_one("#page").size.width)
+        page = Text("") if entry is None else page_of(entry)
         if about.content != page:
             about.update(page)
         if entry is not None and entry.key != self._shown:
@@ -424,7 +431,7 @@ class CatalogScreen(Screen[None]):
             self.query_one("#page").scroll_home(animate=False)
 
 
-def page_of(entry: Entry, width: int = 80) -> Text:
+def page_of(entry: Entry) -> Text:
     """Return all there is to know of a component, as text."""
     text = Text()
     text.append(safe_line(entry.id), "bold")
@@ -437,12 +444,41 @@ def page_of(entry: Entry, width: int = 80) -> Text:
         return text
     if described is None:
         text.append("\nImporting it in a process of its own, to learn what it is …\n" if entry.error is None else "")
-    else:
-        if described.documentation:
-            text.append(f"\n{safe_text(described.documentation).strip()}\n")
-        _append_parameters(text, described)
+        _append_fields(text, _facts_of(component, described))
+        return text
+    summary, _, rest = reflowed(described.documentation, bool(described.parameters)).partition("\n\n")
+    text.append(f"\n{summary}\n" if summary else "")
+    _append_parameters(text, described)
     _append_fields(text, _facts_of(component, described))
+    text.append(f"\n{rest.strip()}\n" if rest.strip() else "")
     return text
+
+
+def reflowed(documentation: str, without_arguments: bool = False) -> str:
+    """Return a docstring with each paragraph on one line, to be broken where the screen ends; code stays as it is.
+
+    Args:
+        documentation: The docstring.
+        without_arguments: Whether to leave `Args:` out, which are shown in another way.
+    """
+    lines: list[str] = []
+    in_code = in_arguments = joins = False
+    for line in safe_text(documentation).strip().splitlines():
+        indented = line[:1].isspace()
+        if in_arguments and (indented or not line.strip()):
+            continue
+        in_arguments = without_arguments and line.rstrip() == "Args:"
+        if in_arguments:
+            continue
+        fence = line.lstrip().startswith("```")
+        plain = bool(line.strip()) and not (in_code or fence or indented or line[:1] in "-*|>#")
+        if plain and joins and lines:
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line.rstrip())
+        in_code ^= fence
+        joins = plain and not line.rstrip().endswith(":")
+    return "\n".join(lines)
 
 
 def _append_parameters(text: Text, described: Description) -> None:

@@ -292,6 +292,8 @@ class CompareScreen(RunActions):
         return sorted(there, key=rank)
 
     def _refill(self) -> None:
+        if not self.query(ComparedRuns):
+            return  # the screen has just been left
         ranked = self._ranked()
         columns = self._all_columns(ranked)
         table = self._table
@@ -326,6 +328,8 @@ class CompareScreen(RunActions):
         from kplug_tui.curves import position_label, position_ticks
 
         self._to_draw = False
+        if not self.query(ComparedRuns):
+            return  # the screen has just been left
         keys = self._keys()
         names = _names_of(list(self._summaries.values()))
         shown = [run_id for run_id in self._ids if run_id in self._details and run_id not in self._table.hidden]

@@ -56,16 +56,16 @@ class Chart(Widget, can_focus=True):
         height: 1fr;
         min-height: 3;
         & > .chart--axis { color: $secondary; }
-        & > .chart--title { color: $text; text-style: bold; }
-        & > .chart--cursor { color: $text; }
-        & > .chart--curve0 { color: $primary-lighten-2; }
-        & > .chart--curve1 { color: $accent; }
-        & > .chart--curve2 { color: $success; }
-        & > .chart--curve3 { color: $error-lighten-1; }
-        & > .chart--curve4 { color: $warning; }
-        & > .chart--curve5 { color: $secondary-lighten-2; }
-        & > .chart--curve6 { color: $error-lighten-3; }
-        & > .chart--curve7 { color: $secondary; }
+        & > .chart--title { color: $foreground; text-style: bold; }
+        & > .chart--cursor { color: $foreground; }
+        & > .chart--curve0 { color: $curve-0; }
+        & > .chart--curve1 { color: $curve-1; }
+        & > .chart--curve2 { color: $curve-2; }
+        & > .chart--curve3 { color: $curve-3; }
+        & > .chart--curve4 { color: $curve-4; }
+        & > .chart--curve5 { color: $curve-5; }
+        & > .chart--curve6 { color: $curve-6; }
+        & > .chart--curve7 { color: $curve-7; }
         &:focus > .chart--title { color: $text-accent; text-style: bold; }
     }
     """

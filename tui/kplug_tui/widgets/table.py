@@ -82,7 +82,7 @@ class Table(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         & > .table--header { color: $secondary; text-style: bold; }
         & > .table--cursor { background: $surface-lighten-2; }
-        &:focus > .table--cursor { background: $primary 60%; color: $text; text-style: bold; }
+        &:focus > .table--cursor { background: $primary-muted; color: $foreground; text-style: bold; }
         & > .table--good { color: $text-success; }
         & > .table--bad { color: $text-error; }
         & > .table--busy { color: $text-primary; }
