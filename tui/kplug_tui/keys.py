@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,10 +90,31 @@ def _share(one: type[DOMNode], another: type[DOMNode]) -> bool:
     if issubclass(one, App) or issubclass(another, App):
         return True
     if issubclass(one, Screen) != issubclass(another, Screen):
-        # A widget may stand on any screen, but on that of another module it does not.
         widget, screen = (another, one) if issubclass(one, Screen) else (one, another)
-        return ".widgets." in widget.__module__ or widget.__module__ == screen.__module__
+        return any(widget in _parts_of(each.__module__) for each in (screen, *_descendants(screen)))
     return issubclass(one, another) or issubclass(another, one)
+
+
+def _descendants(owner: type[DOMNode]) -> Iterator[type[DOMNode]]:
+    for child in owner.__subclasses__():
+        yield child
+        yield from _descendants(child)
+
+
+@functools.cache
+def _parts_of(module: str) -> frozenset[type[DOMNode]]:
+    """Return the widgets that a module has, imports, or whose modules do: what may stand on its screen."""
+    found: set[type[DOMNode]] = set()
+    waiting, seen = [module], {module}
+    while waiting:
+        for value in vars(sys.modules[waiting.pop()]).values():
+            if not isinstance(value, type) or not issubclass(value, DOMNode) or issubclass(value, App | Screen):
+                continue
+            found.update(one for one in value.__mro__ if issubclass(one, DOMNode))
+            if value.__module__.startswith("kplug_tui.") and value.__module__ not in seen:
+                seen.add(value.__module__)
+                waiting.append(value.__module__)
+    return frozenset(found)
 
 
 def _classes() -> Iterator[type[DOMNode]]:
