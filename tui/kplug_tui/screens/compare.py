@@ -81,7 +81,6 @@ class CompareScreen(RunActions):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="compare.back"),
         Binding("m", "metric", "Metric", id="compare.metric"),
         Binding("v", "part", "Train/val", id="compare.part"),
         Binding("a", "axis", "Axis", id="compare.axis"),
@@ -89,7 +88,8 @@ class CompareScreen(RunActions):
         Binding("left_parenthesis", "smooth(-1)", "Less smooth", show=False, id="compare.less_smooth"),
         Binding("right_parenthesis", "smooth(1)", "Smoother", show=False, id="compare.smoother"),
         Binding("p", "picture", "Picture", id="compare.picture"),
-        Binding("x", "export", "Table", id="compare.export"),
+        Binding("x", "export", "Table", show=False, id="compare.export"),
+        Binding("escape", "app.pop_screen", "Back", id="compare.back"),
         # What can be done to runs can be done here too, but it is not what one comes for.
         Binding("n", "new", "New", show=False, id="runs.new"),
         Binding("s", "stop", "Stop", show=False, id="runs.stop"),
