@@ -8,6 +8,7 @@ from textual.app import App
 
 from kplug_tui.curves import moment
 from kplug_tui.drawing import Curve, time_ticks
+from kplug_tui.themes import THEMES
 from kplug_tui.widgets.chart import Chart
 from kplug_tui.widgets.chart_grid import ChartGrid, Plot
 
@@ -23,7 +24,14 @@ def lines(app, chart):
     return ["".join(one.text for one in strip)[region.x : region.right] for strip in strips[region.y : region.bottom]]
 
 
-class OneChart(App):
+class Themed(App):
+    """An app with the colours of curves."""
+
+    def get_theme_variable_defaults(self):
+        return dict(THEMES[0].variables)
+
+
+class OneChart(Themed):
     def compose(self):
         yield Chart("loss", empty="no values")
 
@@ -182,7 +190,7 @@ def test_names_from_runs_are_text(drive):
     on_a_chart(drive, steps, curves=[Curve("[red]\x1b]0;x\x07", STEPS, STEPS)])
 
 
-class Grid(App):
+class Grid(Themed):
     def __init__(self, count):
         super().__init__()
         self.count = count

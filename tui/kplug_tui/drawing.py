@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,10 +36,20 @@ class Curve:
     colour: int = 0
     faint: bool = False
 
+    _thin: dict[tuple[float, float, bool, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, init=False)
+
     @cached_property
     def points(self) -> tuple[np.ndarray, np.ndarray]:
         """The positions and values that are finite."""
         return _finite(self.x, self.y)
+
+    def thinned(self, view: View, points: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return about so many points of those in a view that look like all; those of the last view are kept."""
+        key = (view.x_min, view.x_max, view.log, points)
+        if key not in self._thin:
+            self._thin.clear()
+            self._thin[key] = _thinned(*_visible(self, (view.x_min, view.x_max), view.log), points)
+        return self._thin[key]
 
     @cached_property
     def log_points(self) -> tuple[np.ndarray, np.ndarray]:
@@ -119,8 +129,7 @@ def dots(curve: Curve, view: View, width: int, height: int) -> np.ndarray:
     cells = np.zeros((height, width), dtype=np.uint8)
     if width < 1 or height < 1:
         return cells
-    x, y = _visible(curve, (view.x_min, view.x_max), view.log)
-    x, y = _thinned(x, y, 4 * width)
+    x, y = curve.thinned(view, 4 * width)
     if not len(x):
         return cells
     with np.errstate(over="ignore", invalid="ignore"):
