@@ -19,6 +19,7 @@ from kplug_tui.log_index import LogIndex
 
 _AT_ONCE_BYTES = 1 << 24
 _SIDEWAYS = 8
+_READING = "reading…"
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,8 @@ class LogView(ScrollView, can_focus=True):
             self.refresh()
         if reading.searched is not None and reading.searched.text == self.wanted:
             self._show_found(reading)
+        if reading.more or self.message == _READING:
+            self.message = _READING if reading.more else ""
         if changed or reading.searched is not None:
             self.post_message(self.Changed(self))
         if reading.more or not self._known(self.top, self._height):
