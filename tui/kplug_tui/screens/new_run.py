@@ -73,7 +73,8 @@ class NewRunScreen(Screen[None]):
         self._from = parent
         self._gpus: list[Gpu] = []
         self._rows: list[Row] = []
-        self._picking: tuple[Place, Pick] | None = None
+        self._open: Pick | None = None
+        self._picking: Place | None = None
         self._due: Timer | None = None
         self._asked = 0
         self._starting = False
@@ -135,9 +136,8 @@ class NewRunScreen(Screen[None]):
         self._form.show(self._rows)
         self._explain(self._form.current)
         self._show_command()
-        if self._picking is not None:
-            place, pick = self._picking
-            pick.offer(_items(candidates_of(self.form, place)))
+        if self._open is not None and self._picking is not None:
+            self._open.offer(_items(candidates_of(self.form, self._picking)))
         if self._due is not None:
             self._due.stop()
         self._due = self.set_timer(_PAUSE_SECONDS, self._check)
@@ -173,6 +173,9 @@ class NewRunScreen(Screen[None]):
     def on_form_row_asked(self, message: FormRow.Asked) -> None:
         """Show what can be chosen."""
         row = message.row
+        if self._open is not None:
+            self._open.type(message.text)
+            return
         if row.sort == "component":
             part = self.form.part(row.place)
             component = self.form.component(part) if part is not None and row.text else None
@@ -182,7 +185,7 @@ class NewRunScreen(Screen[None]):
                 component.id if component is not None else None,
                 message.text,
             )
-            self._picking = (row.place, pick)
+            self._picking = row.place
             self._ask(pick, lambda name: self._choose(row.place, name))
         else:
             pick = Pick(f"{row.label}:", self._values(row), row.text, message.text, row.free)
@@ -401,10 +404,11 @@ class NewRunScreen(Screen[None]):
 
     def _ask(self, pick: Pick, then: Callable[[str], object]) -> None:
         def answered(key: str | None) -> None:
-            self._picking = None
+            self._open = self._picking = None
             if key is not None:
                 then(key)
 
+        self._open = pick
         self.app.push_screen(pick, answered)
 
     def _confirmed(self, question: str, answer: str, then: Callable[[], object]) -> None:

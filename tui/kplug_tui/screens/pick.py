@@ -74,6 +74,7 @@ class Pick(ModalScreen[str | None]):
         self._table.can_focus = False
         found = self.query_one(Input)
         found.focus()
+        found.value = self._typed
         found.cursor_position = len(self._typed)
         self._refill()
         if self._chosen is not None and not self._typed:
@@ -86,7 +87,16 @@ class Pick(ModalScreen[str | None]):
     def offer(self, items: Sequence[Item]) -> None:
         """Offer other items from now on: more has become known of them."""
         self._items = items
-        self._refill()
+        if self.is_mounted:
+            self._refill()
+
+    def type(self, text: str) -> None:
+        """Search for more: it was typed before this could take it."""
+        self._typed += text
+        if self.is_mounted:
+            found = self.query_one(Input)
+            found.value += text
+            found.cursor_position = len(found.value)
 
     def on_input_changed(self) -> None:
         """Search for what is typed."""
