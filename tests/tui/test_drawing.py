@@ -56,6 +56,13 @@ def test_smoothing_passes_over_what_is_not_finite():
     np.testing.assert_allclose(smoothed(y, 0.5), slowly_smoothed(y, 0.5), rtol=1e-12)
 
 
+def test_smoothing_holds_the_largest_numbers():
+    y = np.array([1e308, 1.0, -1e308, *[1e308] * 2000])
+    found = smoothed(y, 0.9)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, slowly_smoothed(y / 1e10, 0.9) * 1e10, rtol=1e-9)
+
+
 def test_without_smoothing_a_curve_stays_what_it_is():
     y = np.array([3.0, 1.0])
     assert smoothed(y, 0.0) is y

@@ -16,6 +16,7 @@ _NICE_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 _MARGIN = 0.04
 _MOST_DOTS = 200_000
 _MOST_POWER = 300
+_LARGE = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +252,9 @@ def smoothed(y: np.ndarray, weight: float) -> np.ndarray:
     finite = np.isfinite(y)
     values = y[finite]
     result = y.astype(np.float64, copy=True)
-    result[finite] = _averaged(values.astype(np.float64), weight)
+    # Of numbers near the largest there are, the sums would not be any.
+    scale = max(1.0, float(np.abs(values).max(initial=0.0)) / _LARGE)
+    result[finite] = _averaged(values.astype(np.float64) / scale, weight) * scale
     return result
 
 

@@ -37,8 +37,9 @@ class RunHead(Static):
             return
         text = self._text(self._summary)
         if text.markup != self._said:
+            taller = text.markup.count("\n") != self._said.count("\n")
             self._said = text.markup
-            self.update(text)
+            self.update(text, layout=taller)
 
     def on_resize(self) -> None:
         """Say as much as there is room for."""
