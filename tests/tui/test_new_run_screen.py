@@ -280,6 +280,18 @@ def test_leaving_asks_only_if_something_would_be_lost(filling, until):
     filling(steps, preset=VAE)
 
 
+def test_quitting_asks_likewise(filling, until):
+    async def steps(app, pilot):
+        await go(app, pilot, "epochs")
+        await typed(pilot, "3")
+        await pilot.press("ctrl+q")
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("n", "backspace", "ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+
+    filling(steps, preset=VAE)
+
+
 def test_letters_in_the_form_are_no_keys_of_the_app(filling):
     async def steps(app, pilot):
         screen = app.screen

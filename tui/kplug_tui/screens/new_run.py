@@ -64,6 +64,7 @@ class NewRunScreen(Screen[None]):
         Binding("f4,ctrl+l", "read", "Explain", id="new.explain"),
         Binding("f7,ctrl+n", "find", "Find", show=False, id="new.find"),
         Binding("escape", "leave", "Back", id="new.leave"),
+        Binding("ctrl+q", "quit", show=False, id="new.quit"),
     ]
 
     def __init__(self, preset: Mapping[str, Any] | None = None, parent: str | None = None) -> None:
@@ -112,6 +113,10 @@ class NewRunScreen(Screen[None]):
         """Put the documentation beside the form where there is room."""
         self.set_class(self.size.width >= _WIDE, "wide")
         self.set_class(self.size.height < _LOW, "low")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Keys may come before the form does."""
+        return bool(self.query(FormRow))
 
     @property
     def kplug(self) -> KplugApp:
@@ -258,6 +263,13 @@ class NewRunScreen(Screen[None]):
             self._confirmed("Leave the form? What stands in it is lost.", "Leave", self.dismiss)
         else:
             self.dismiss()
+
+    def action_quit(self) -> None:
+        """Leave the app, after a question if something would be lost."""
+        if self.changed:
+            self._confirmed("Quit? What stands in the form is lost.", "Quit", self.app.exit)
+        else:
+            self.app.exit()
 
     def _choose(self, place: Place, name: str) -> None:
         reached = self.form.choose(place, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -87,19 +88,30 @@ class Pick(ModalScreen[str | None]):
     def offer(self, items: Sequence[Item]) -> None:
         """Offer other items from now on: more has become known of them."""
         self._items = items
-        if self.is_mounted:
+        if self.query(Table):
             self._refill()
 
     def type(self, text: str) -> None:
         """Search for more: it was typed before this could take it."""
         self._typed += text
-        if self.is_mounted:
-            found = self.query_one(Input)
+        for found in self.query(Input):
             found.value += text
             found.cursor_position = len(found.value)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Keys may come before there is a list to move in."""
+        return action != "move" or bool(self.query(Table))
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what is typed before there is an input."""
+        if event.is_printable and self.focused is None:
+            event.stop()
+            self.type(event.character or "")
+
     def on_input_changed(self) -> None:
         """Search for what is typed."""
+        if not self.query(Table):
+            return
         self._refill()
         self._table.action_first()
 
