@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
@@ -391,8 +391,11 @@ class NewRunScreen(Screen[None]):
 
         def find() -> None:
             tries[0] += 1
-            tables = app.screen.query("#runs").results(Table)
-            for table in tables:
+            try:
+                screen = app.screen
+            except ScreenStackError:  # the app has ended
+                return
+            for table in screen.query("#runs").results(Table):
                 if any(row["id"] == run_id for row in table.rows):
                     table.go_to(run_id)
                     return
