@@ -39,8 +39,8 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run, in a directory of their own.
 
-    Each is two files: `step-<number>.npz` with the arrays, and `step-<number>.json` with the rest and the SHA-256 of both.
-    The second is put in place last: a checkpoint without it does not exist.
+    Each is two files: `step-<number>.npz` with the arrays, and `step-<number>.json` with the rest and the SHA-256 of
+    both. The second is put in place last: a checkpoint without it does not exist.
 
     Args:
         directory: Made when the first checkpoint is saved.

@@ -30,6 +30,7 @@ class Recorder(keras.callbacks.Callback):
 
     Attributes:
         position: How far the training is.
+        began: Whether the training has begun: what the model is from then on, is this run's.
         cut: Whether the epoch was left before its end.
         completed: Whether the training went to its end.
     """
@@ -49,7 +50,8 @@ class Recorder(keras.callbacks.Callback):
         self._printing = printing
         self.position = position or Position()
         self._first_step = self.position.step - self.position.batch
-        self._begun = False
+        self._seen_batch = False
+        self.began = False
         self.cut = False
         self.completed = False
 
@@ -59,6 +61,7 @@ class Recorder(keras.callbacks.Callback):
         return self._status.stop_requested.is_set()
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self.began = True
         self._status.update(
             state="running",
             epochs=self.params.get("epochs"),
@@ -69,8 +72,8 @@ class Recorder(keras.callbacks.Callback):
         )
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self._seen_batch:
+            self._seen_batch = True
             self._status.progress(first_batch=time.time())
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:

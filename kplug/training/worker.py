@@ -9,31 +9,28 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kplug.errors import KplugError, RunStorageError
-from kplug.runs.devices import Gpu
+from kplug.runs.devices import Gpu, named_gpus
 from kplug.runs.directory import RunDirectory
+from kplug.runs.json_file import read_json_object
 from kplug.runs.lock import RunLock
 from kplug.runs.queue import QUEUED, wait_for_place
 from kplug.runs.records import RecordWriter
-from kplug.runs.spec import RunSpec, read_spec_values, spec_from
-from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.console import keep_printing
-from kplug.training.devices import data_parallel, insist_found, use_device
-from kplug.training.environment import environment
-from kplug.training.performance import Execution, set_up_backend
 from kplug.training.status import StatusWriter
-from kplug.training.system import SystemSampler
 
+# Here is only what a run needs that waits for its place: hundreds may wait beside one that trains.
 if TYPE_CHECKING:
+    from kplug.runs.spec import RunSpec
     from kplug.training.assembly import Assembly
+    from kplug.training.checkpoints import Checkpoint
     from kplug.training.recorder import Recorder
 
 _LOCK_PATIENCE = 10.0
+_WAITING_FOR_SHOWN = 5
 
 
 def main() -> int:
@@ -53,8 +50,7 @@ def main() -> int:
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's end is no run's end
         try:
-            spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
-            ending = _waited(directory, status, events) or _executed(spec, directory, status, events)
+            ending = _waited(directory, status, events) or _executed(directory, status, events)
         except Exception as error:  # noqa: BLE001 - whatever ends a run is that run's result
             ending = _failure(error, status)
         with contextlib.suppress(OSError):
@@ -101,17 +97,29 @@ def _waited(directory: RunDirectory, status: StatusWriter, events: RecordWriter)
     events.write({"time": time.time(), "event": QUEUED})
 
     def tell(before: list[str]) -> None:
-        status.update(waiting_for=before)
-        print(f"kplug: waiting for a place; before it: {', '.join(before)}", flush=True)
+        status.update(before_it=len(before), waiting_for=before[:_WAITING_FOR_SHOWN])
+        more = ", …" if len(before) > _WAITING_FOR_SHOWN else ""
+        shown = ", ".join(before[:_WAITING_FOR_SHOWN]) + more
+        print(f"kplug: waiting for a place; before it: {len(before)} ({shown})", flush=True)
 
-    if not wait_for_place(directory, int(status.before["max_running"]), tell, status.stop_requested.is_set):
-        return {"state": "stopped", "waiting_for": []}
-    status.update(state="starting", started=time.time(), waiting_for=[])
+    def begin() -> None:
+        status.update(state="starting", started=time.time(), before_it=0, waiting_for=[])
+
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a damaged spec is told of where it is checked
+        status.update(awaited_gpus=named_gpus(read_json_object(directory.spec)["device"]))
+    places = int(status.before["max_running"])
+    if not wait_for_place(directory, places, tell, status.stop_requested.is_set, begin):
+        return {"state": "stopped", "before_it": 0, "waiting_for": []}
     return None
 
 
-def _executed(spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
+def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
     """Choose the devices and train, and return the status at the end."""
+    from kplug.runs.spec import read_spec_values, spec_from
+    from kplug.training.devices import use_device
+    from kplug.training.system import SystemSampler
+
+    spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
     gpus = use_device(spec.device, directory, status.before.get("execution"), status.update)
     with SystemSampler(directory):
         return _execute(spec, directory, status, events, gpus)
@@ -121,6 +129,14 @@ def _execute(
     spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter, gpus: list[Gpu] | None
 ) -> dict[str, Any]:
     """Train, and return the status at the end."""
+    from concurrent.futures import ThreadPoolExecutor
+    from dataclasses import replace
+
+    from kplug.training.checkpoints import Checkpoints
+    from kplug.training.devices import data_parallel, insist_found
+    from kplug.training.environment import environment
+    from kplug.training.performance import Execution, set_up_backend
+
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
     problems += _missing_records(checkpoint, directory)
     execution = None if checkpoint is None else Execution.from_json(status.before.get("execution"))
@@ -159,7 +175,8 @@ def _ending(
     stopped = status.stop_requested.is_set() and not recorder.completed
     ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
     status.insist_there()
-    if recorder.position.step == 0:
+    # A run that was stopped before it was taken up has a model with fresh weights; that of its last time stays.
+    if not recorder.began or recorder.position.step == 0:
         return ending
     status.update(phase="saving the model")
     save_model(model, directory.artifacts)

@@ -1,0 +1,125 @@
+"""Trainings that end in their middle and are taken up again, within this process and on any backend."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+
+import kplug
+from kplug.runs.directory import create_run_directory
+from kplug.runs.records import RecordReader, RecordWriter
+from kplug.runs.spec import spec_from
+from kplug.training.assembly import Assembly
+from kplug.training.checkpoints import Checkpoints
+from kplug.training.performance import Machine
+from kplug.training.status import StatusWriter
+from kplug.training.trainer import Resumed, train
+from kplug.training.worker import _ending
+
+X = np.random.default_rng(0).normal(size=(1000, 3)).astype("float32")
+Y = X[:, :1] * 2 + 1
+SPEC = {"model": "m/m", "dataset": "d/d", "epochs": 3, "batch_size": 10, "checkpoint_seconds": None}
+
+
+class Killed(BaseException):
+    """The training's process is gone."""
+
+
+class Killer(keras.callbacks.Callback):
+    """Ends the training behind a batch, or before an epoch's end is recorded, as a kill would."""
+
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.at = epoch, batch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.at[0] and self.at[1] is not None and batch >= self.at[1]:
+            raise Killed
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.at[0]:
+            raise Killed
+
+    def training_state(self):
+        return None
+
+    def restore_training_state(self, state):
+        pass
+
+
+class Training:
+    """A run whose parts are made anew each time that it is taken up.
+
+    Attributes:
+        model: The model of the last time.
+        recorder: What the last time knows of how far it went.
+    """
+
+    def __init__(self, root, train_split=(X, Y), validation=None, make=None, callbacks=list, optimizer=None, **values):
+        self.spec = spec_from({**SPEC, "backend": keras.backend.backend(), **values})
+        self.directory = create_run_directory(root, self.spec, {})
+        self.train_split = train_split if callable(train_split) else lambda: train_split
+        self.validation = validation
+        self.make = make or (lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)]))
+        self.callbacks = callbacks
+        self.optimizer = optimizer or (lambda: keras.optimizers.Adam(0.01))
+        self.callbacks_made = []
+
+    def go_on(self, killed=None, stop=False):
+        """Train from the newest checkpoint on, to the end or until it is killed."""
+        keras.utils.set_random_seed(0)
+        dataset = kplug.Dataset(train=self.train_split(), validation=self.validation, info={})
+        self.callbacks_made = self.callbacks()
+        killer = Killer(*(killed or (-1,)))
+        self.model = self.make()
+        compiling = {"optimizer": self.optimizer(), "loss": "mse", "metrics": ["mae"]}
+        self.assembly = Assembly(self.model, dataset, compiling, [killer, *self.callbacks_made])
+        checkpoint, self.problems = Checkpoints(self.directory.checkpoints).newest()
+        with (
+            StatusWriter(self.directory) as status,
+            contextlib.closing(RecordWriter(self.directory.events)) as events,
+        ):
+            if stop:
+                status.request_stop()
+            machine = Machine("cpu", 2, 0, 0)
+            with pytest.raises(Killed) if killed else contextlib.nullcontext():
+                self.recorder = train(
+                    self.spec, self.assembly, machine, self.directory, status, events, Resumed(checkpoint)
+                )
+                self.ending = _ending(self.spec, self.assembly, self.recorder, self.directory, status, 1)
+        return self
+
+    def weights(self):
+        return [keras.ops.convert_to_numpy(one).copy() for one in self.model.weights]
+
+    def saved(self):
+        return keras.saving.load_model(self.directory.artifacts / "model.keras")
+
+    def records(self):
+        reader = RecordReader(self.directory.metrics)
+        found = [(one.step, one.epoch, dict(one.metrics), one.epoch_end) for one in reader.read_metrics()]
+        assert reader.malformed == 0
+        return found
+
+    def position(self):
+        found, _ = Checkpoints(self.directory.checkpoints).newest()
+        return found.state["position"]
+
+
+def equal(one, other):
+    for first, second in zip(one, other, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_run_that_is_stopped_before_it_is_taken_up_keeps_its_trained_model(tmp_path):
+    run = Training(tmp_path, checkpoint_epochs=1).go_on(killed=(2, 50))
+    run.model.save(run.directory.artifacts / "model.keras")
+    trained, records = run.weights(), run.records()
+    run.go_on(stop=True)
+    assert run.ending["state"] == "stopped"
+    equal([keras.ops.convert_to_numpy(one) for one in run.saved().weights], trained)
+    assert run.records() == records
