@@ -91,6 +91,9 @@ async def pressed(root: Path, seconds: float, seed: int) -> dict[str, Any]:
                 last.append("disaster")
                 disaster(rng, runs)
                 disasters += 1
+            elif event < 0.05:
+                last.append("visit")
+                await visit(rng, pilot, runs)
             else:
                 key = rng.choice(KEYS)
                 last.append(key)
@@ -102,6 +105,30 @@ async def pressed(root: Path, seconds: float, seed: int) -> dict[str, Any]:
             if keys % 50 == 0 and any("Traceback" in str(line) for line in _lines(app)):
                 raise RuntimeError(f"A traceback is shown after {list(last)}")
     return {"keys": keys, "disasters": disasters, "screens": sorted(seen)}
+
+
+async def visit(rng: random.Random, pilot: Any, runs: list[RunDirectory]) -> None:
+    """Go to a screen, which random keys would find too rarely; by way of the first one."""
+    app = pilot.app
+    for _ in range(12):
+        if len(app.screen_stack) > 1:
+            await pilot.press("escape")
+    if len(app.screen_stack) > 4:
+        return
+    ids = [directory.id for directory in runs]
+    rng.choice(
+        [
+            lambda: app.open_run(rng.choice(ids)),
+            lambda: app.open_run(rng.choice(ids)),
+            lambda: app.open_comparison(rng.sample(ids, rng.randrange(2, 10))),
+            lambda: app.open_new_run({"model": "vae", "dataset": "digits"}),
+            app.action_settings,
+            lambda: app.action_go("catalog"),
+            lambda: app.action_go("devices"),
+            lambda: app.action_go("runs"),
+        ]
+    )()
+    await pilot.pause()
 
 
 def make_runs(root: Path, rng: random.Random) -> list[RunDirectory]:

@@ -7,8 +7,10 @@ from textual.widgets import Input, Static
 
 from kplug.catalog.discovery import UnreadableDistribution
 from kplug_tui.app import KplugApp
-from kplug_tui.screens.catalog import CatalogScreen, ComponentTable, Entry, KindBar, page_of, reflowed
+from kplug_tui.catalog_page import Entry, page_of, reflowed
+from kplug_tui.screens.catalog import CatalogScreen, ComponentTable
 from kplug_tui.settings import Settings
+from kplug_tui.widgets.kind_bar import KindBar
 
 pytestmark = [pytest.mark.neutral, pytest.mark.slow]
 

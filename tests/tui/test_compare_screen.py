@@ -8,7 +8,8 @@ from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.trash import delete
 from kplug_tui.app import KplugApp
-from kplug_tui.screens.compare import ComparedRuns, CompareScreen, comparison_csv
+from kplug_tui.comparison_table import comparison_csv
+from kplug_tui.screens.compare import ComparedRuns, CompareScreen
 from kplug_tui.screens.dialogs import Ask, Choose, Confirm
 from kplug_tui.settings import Settings
 from kplug_tui.widgets.chart import Chart

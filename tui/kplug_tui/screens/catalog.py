@@ -5,28 +5,26 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from kplug.catalog.child import end_children
 from kplug.catalog.component import KINDS, Component
 from kplug.catalog.discovery import Catalog, catalog
 from kplug.errors import KplugError
-from kplug.plain_text import safe_line, safe_text
+from kplug_tui.catalog_page import UNREADABLE, Entry, page_of
 from kplug_tui.reader import RunsRead
 from kplug_tui.widgets.key_bar import KeyBar
+from kplug_tui.widgets.kind_bar import ALL, KindBar
 from kplug_tui.widgets.table import Column, Table
 from kplug_tui.widgets.top_bar import TopBar
 
@@ -35,45 +33,6 @@ if TYPE_CHECKING:
     from kplug_tui.app import KplugApp
 
 _WIDE = 100
-_ALL = "all"
-_UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of the catalog: a component, or a distribution that cannot be read.
-
-    Attributes:
-        key: What identifies it.
-        kind: One of `KINDS`, or `unreadable`.
-        id: The component's full id, or where the distribution is.
-        component: The component, or `None`.
-        description: What is known of it so far.
-        error: What is wrong with it, or `None`.
-    """
-
-    key: str
-    kind: str
-    id: str
-    component: Component | None = None
-    description: Description | None = None
-    error: str | None = None
-
-    @property
-    def state(self) -> str:
-        """`ok`, `broken`, `unreadable`, or `…` until it is known."""
-        if self.component is None:
-            return _UNREADABLE
-        return "…" if self.description is None else self.description.status
-
-    def searched(self) -> str:
-        """Return what is searched, case-folded."""
-        parts = [self.kind, KINDS.get(self.kind, ""), self.id, self.error or ""]
-        if self.component is not None:
-            parts += [self.component.distribution, self.component.target]
-        if self.description is not None:
-            parts += [self.description.summary, *self.description.tasks, self.description.status]
-        return " ".join(parts).casefold()
 
 
 class CatalogRead(Message, bubble=False):
@@ -99,64 +58,6 @@ class NotDescribed(Message, bubble=False):
     def __init__(self, problem: str) -> None:
         super().__init__()
         self.problem = problem
-
-
-class KindBar(Widget):
-    """The kinds with how many there are of each, the one that is shown marked."""
-
-    DEFAULT_CSS = """
-    KindBar { height: auto; max-height: 3; padding: 0 1; color: $secondary; }
-    """
-
-    class Chosen(Message):
-        """A kind was clicked."""
-
-        def __init__(self, kind: str) -> None:
-            super().__init__()
-            self.kind = kind
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kinds: dict[str, int] = {_ALL: 0}
-        self.chosen = _ALL
-        self._places: list[tuple[int, int, int, str]] = []
-
-    def show(self, kinds: dict[str, int], chosen: str) -> None:
-        """Show these kinds."""
-        if (kinds, chosen) != (self.kinds, self.chosen):
-            self.kinds, self.chosen = kinds, chosen
-            self.refresh(layout=True)
-
-    def render(self) -> Text:
-        """Draw the line, or several where there is no room."""
-        text, x, y = Text(), 0, 0
-        self._places = []
-        for kind, count in self.kinds.items():
-            part = f" {KINDS.get(kind, kind)} {count} "
-            if x and x + len(part) > self.size.width:
-                text.append("\n")
-                x, y = 0, y + 1
-            self._places.append((x, x + len(part), y, kind))
-            text.append(part, "reverse bold" if kind == self.chosen else "")
-            x += len(part)
-        return text
-
-    def get_content_height(self, container: Any, viewport: Any, width: int) -> int:
-        """Return how many lines it takes."""
-        x, lines = 0, 1
-        for kind, count in self.kinds.items():
-            length = len(f" {KINDS.get(kind, kind)} {count} ")
-            if x and x + length > width:
-                x, lines = 0, lines + 1
-            x += length
-        return lines
-
-    def on_click(self, event: events.Click) -> None:
-        """Choose the kind that was clicked."""
-        at = event.get_content_offset(self)
-        for left, right, line, kind in self._places:
-            if at is not None and line == at.y and left <= at.x < right:
-                self.post_message(self.Chosen(kind))
 
 
 class ComponentTable(Table):
@@ -185,7 +86,7 @@ class CatalogScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._entries: dict[str, Entry] = {}
-        self._kind = _ALL
+        self._kind = ALL
         self._words: list[str] = []
         self._left = 0
         self._shown = ""
@@ -247,7 +148,7 @@ class CatalogScreen(Screen[None]):
     def on_catalog_read(self, message: CatalogRead) -> None:
         """Show what is installed."""
         entries = [
-            Entry(f"{_UNREADABLE} {place}", _UNREADABLE, one.name, error=one.error)
+            Entry(f"{UNREADABLE} {place}", UNREADABLE, one.name, error=one.error)
             for place, one in enumerate(message.found.unreadable)
         ]
         entries += [Entry(_key_of(one), one.kind, one.id, one, error=one.fault) for one in message.found.components]
@@ -305,7 +206,7 @@ class CatalogScreen(Screen[None]):
             search.value = ""
             search.remove_class("open")
             if not self._words:
-                self._kind = _ALL
+                self._kind = ALL
             self._words = []
             self._refill()
         self._table.focus()
@@ -390,17 +291,17 @@ class CatalogScreen(Screen[None]):
             return  # the app has just been left
         found = [entry for entry in self._entries.values() if self._fits(entry)]
         counts = Counter(entry.kind for entry in found)
-        kinds = {_ALL: len(found), **{kind: counts[kind] for kind in (*KINDS, _UNREADABLE) if counts[kind]}}
+        kinds = {ALL: len(found), **{kind: counts[kind] for kind in (*KINDS, UNREADABLE) if counts[kind]}}
         if self._kind not in kinds:
             kinds[self._kind] = 0
         self.query_one(KindBar).show(kinds, self._kind)
         rows = [
             {"key": entry.key, "kind": entry.kind, "id": entry.id, "state": entry.state, "entry": entry}
             for entry in sorted(found, key=_order)
-            if self._kind in {_ALL, entry.kind}
+            if self._kind in {ALL, entry.kind}
         ]
         table = self._table
-        columns = [column for column in _COLUMNS if column.key != "kind" or self._kind == _ALL]
+        columns = [column for column in _COLUMNS if column.key != "kind" or self._kind == ALL]
         if columns != table.columns:
             table.set_columns(columns)
         table.empty = "No component has all of these words." if self._entries else "Reading what is installed …"
@@ -431,97 +332,6 @@ class CatalogScreen(Screen[None]):
             self.query_one("#page").scroll_home(animate=False)
 
 
-def page_of(entry: Entry) -> Text:
-    """Return all there is to know of a component, as text."""
-    text = Text()
-    text.append(safe_line(entry.id), "bold")
-    text.append(f"  {entry.kind}\n")
-    if entry.error is not None:
-        text.append(f"\nbroken: {safe_text(entry.error)}\n", "bold")
-    component, described = entry.component, entry.description
-    if component is None:
-        text.append("\nThis distribution's metadata cannot be read. Its components, if it has any, are missing here.\n")
-        return text
-    if described is None:
-        text.append("\nImporting it in a process of its own, to learn what it is …\n" if entry.error is None else "")
-        _append_fields(text, _facts_of(component, described))
-        return text
-    summary, _, rest = reflowed(described.documentation, bool(described.parameters)).partition("\n\n")
-    text.append(f"\n{summary}\n" if summary else "")
-    _append_parameters(text, described)
-    _append_fields(text, _facts_of(component, described))
-    text.append(f"\n{rest.strip()}\n" if rest.strip() else "")
-    return text
-
-
-def reflowed(documentation: str, without_arguments: bool = False) -> str:
-    """Return a docstring with each paragraph on one line, to be broken where the screen ends; code stays as it is.
-
-    Args:
-        documentation: The docstring.
-        without_arguments: Whether to leave `Args:` out, which are shown in another way.
-    """
-    lines: list[str] = []
-    in_code = in_arguments = joins = False
-    for line in safe_text(documentation).strip().splitlines():
-        indented = line[:1].isspace()
-        if in_arguments and (indented or not line.strip()):
-            continue
-        in_arguments = without_arguments and line.rstrip() == "Args:"
-        if in_arguments:
-            continue
-        fence = line.lstrip().startswith("```")
-        plain = bool(line.strip()) and not (in_code or fence or indented or line[:1] in "-*|>#")
-        if plain and joins and lines:
-            lines[-1] += f" {line.strip()}"
-        else:
-            lines.append(line.rstrip())
-        in_code ^= fence
-        joins = plain and not line.rstrip().endswith(":")
-    return "\n".join(lines)
-
-
-def _append_parameters(text: Text, described: Description) -> None:
-    if not described.parameters:
-        return
-    text.append("\nHyper-parameters\n", "bold")
-    for one in described.parameters:
-        text.append(f"  {safe_line(one.name)}", "bold")
-        default = "required" if one.required else f"default {one.default!r}"
-        text.append(f"  {safe_line(one.type)}, {safe_line(default)}\n")
-        if one.help:
-            text.append(f"    {safe_line(' '.join(one.help.split()))}\n")
-
-
-def _append_fields(text: Text, fields: Iterable[tuple[str, str]]) -> None:
-    text.append("\n")
-    for name, value in fields:
-        text.append(f"{name:13}", "bold")
-        text.append(f"{safe_line(value)}\n")
-
-
-def _facts_of(component: Component, described: Description | None) -> list[tuple[str, str]]:
-    facts = []
-    if described is not None:
-        facts += [
-            ("tasks", ", ".join(described.tasks)),
-            ("provides", ", ".join(described.provides)),
-            ("loss", "its own, and no other" if described.own_loss else described.loss or ""),
-            ("optimizer", described.optimizer or ""),
-            ("metrics", ", ".join(described.metrics)),
-            *(("reference", reference) for reference in described.references),
-        ]
-    facts += [
-        ("from", f"{component.distribution} {component.version}"),
-        ("target", component.target),
-        ("source", described.source or "unknown" if described is not None else ""),
-        ("state", "being described" if described is None and component.fault is None else "ok"),
-    ]
-    if component.fault is not None or (described is not None and described.broken):
-        facts[-1] = ("state", "broken")
-    return [(name, value) for name, value in facts if value]
-
-
 def _key_of(component: Component) -> str:
     return f"{component.kind} {component.id} {component.distribution} {component.target}"
 
@@ -529,7 +339,7 @@ def _key_of(component: Component) -> str:
 def _order(entry: Entry) -> tuple[bool, int, str]:
     """Put what cannot be read first, then the kinds as they are listed everywhere."""
     kinds = list(KINDS)
-    return entry.kind != _UNREADABLE, kinds.index(entry.kind) if entry.kind in kinds else 0, entry.id
+    return entry.kind != UNREADABLE, kinds.index(entry.kind) if entry.kind in kinds else 0, entry.id
 
 
 def _state_cell(row: Mapping[str, Any]) -> tuple[str, str | None]:

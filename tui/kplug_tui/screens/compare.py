@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +18,18 @@ from kplug.runs.comparison import differences, last_metrics
 from kplug.runs.direction import higher_is_better
 from kplug.runs.directory import RunDirectory, write_atomically
 from kplug.runs.process import draw
-from kplug.runs.query import is_number
 from kplug.runs.run import Run
+from kplug_tui.comparison_table import (
+    comparison_csv,
+    is_finite,
+    metric_column,
+    name_column,
+    names_of,
+    shortened,
+    took,
+    value_column,
+)
 from kplug_tui.detail import RunDetail
-from kplug_tui.formatting import bare, duration, number, state_sign, state_tone
 from kplug_tui.reader import DetailRead, RunsRead
 from kplug_tui.screens.dialogs import Choose
 from kplug_tui.screens.run_actions import RunActions
@@ -42,8 +47,6 @@ _VALIDATION = "val_"
 _REDRAW_SECONDS = 0.1
 _SMOOTHING_STEP = 0.1
 _MOST_SMOOTHING = 0.99
-_WIDEST_VALUE = 16
-_COMPONENTS = frozenset({"model", "dataset", "loss_name", "optimizer", "schedule"})
 
 
 class ComparedRuns(Table):
@@ -115,7 +118,7 @@ class CompareScreen(RunActions):
         chart = Chart(id="curves", empty="no metrics yet")
         yield TopBar("compare")
         yield chart
-        yield ComparedRuns([_name_column({})], self._colours, chart)
+        yield ComparedRuns([name_column({})], self._colours, chart)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -287,7 +290,7 @@ class CompareScreen(RunActions):
 
         def rank(run: Summary) -> tuple[bool, float]:
             value = run["metrics"].get(keys[0]) if keys else None
-            return (False, sign * value) if value is not None and _is_finite(value) else (True, 0.0)
+            return (False, sign * value) if value is not None and is_finite(value) else (True, 0.0)
 
         return sorted(there, key=rank)
 
@@ -305,13 +308,13 @@ class CompareScreen(RunActions):
     def _all_columns(self, ranked: list[Summary] | None = None) -> list[Column]:
         ranked = self._ranked() if ranked is None else ranked
         keys, finals = self._keys(), last_metrics(ranked)
-        best = ranked[0]["id"] if len(ranked) > 1 and keys and _is_finite(ranked[0]["metrics"].get(keys[0])) else None
-        columns = [_name_column(_names_of(ranked), best)]
-        columns += [_metric_column(name, finals[name], ranked) for name in keys]
-        columns += [_value_column(name, values, ranked) for name, values in differences(ranked).items()]
-        columns.append(Column("state", "STATE", 11, _state))
-        columns += [_metric_column(name, values, ranked) for name, values in finals.items() if name not in keys]
-        columns.append(Column("took", "TOOK", 7, _took, "right"))
+        best = ranked[0]["id"] if len(ranked) > 1 and keys and is_finite(ranked[0]["metrics"].get(keys[0])) else None
+        columns = [name_column(names_of(ranked), best)]
+        columns += [metric_column(name, finals[name], ranked) for name in keys]
+        columns += [value_column(name, values, ranked) for name, values in differences(ranked).items()]
+        columns.append(Column("state", "STATE", 11, state_cell))
+        columns += [metric_column(name, values, ranked) for name, values in finals.items() if name not in keys]
+        columns.append(Column("took", "TOOK", 7, took, "right"))
         return columns
 
     def _say(self) -> None:
@@ -331,13 +334,13 @@ class CompareScreen(RunActions):
         if not self.query(ComparedRuns):
             return  # the screen has just been left
         keys = self._keys()
-        names = _names_of(list(self._summaries.values()))
+        names = names_of(list(self._summaries.values()))
         shown = [run_id for run_id in self._ids if run_id in self._details and run_id not in self._table.hidden]
         room = max(6, self.size.width // max(1, len(shown)) - 16)
         curves: list[Curve] = []
         for run_id in shown:
             name = names.get(run_id, run_id)
-            curves += self._curves_of(self._details[run_id], keys, _shortened(name, room))
+            curves += self._curves_of(self._details[run_id], keys, shortened(name, room))
         smooth = f", smoothed {self._smoothing:g}" if self._smoothing else ""
         title = f"{', '.join(keys)} by {self._axis}{smooth}{', log' if self._log else ''}" if keys else ""
         chart = self._chart
@@ -358,83 +361,3 @@ class CompareScreen(RunActions):
             # Of both, training stands behind validation, and what was not smoothed is too much.
             curves = [replace(one, faint=one.name == self._group) for one in curves if not one.faint]
         return [replace(one, name=name, colour=self._colours[detail.id]) for one in curves]
-
-
-def comparison_csv(runs: Sequence[Summary]) -> str:
-    """Return the table as CSV: a row for each run, with the settings in which they differ and their last metrics."""
-    rows = {**differences(runs), **last_metrics(runs)}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "name", "state", *rows])
-    for place, run in enumerate(runs):
-        writer.writerow(
-            [run["id"], run["name"] or "", run["state"], *("" if v[place] is None else v[place] for v in rows.values())]
-        )
-    return text.getvalue()
-
-
-def _is_finite(value: Any) -> bool:
-    return is_number(value) and value - value == 0
-
-
-def _names_of(runs: Sequence[Summary]) -> dict[str, str]:
-    """Return what to call the runs, so that they can be told apart."""
-    names = {run["id"]: str(run["name"] or run["id"].partition("-")[2].partition("-")[2] or run["id"]) for run in runs}
-    counts = Counter(names.values())
-    return {
-        run_id: f"{name} {run_id.rpartition('-')[2]}" if counts[name] > 1 else name for run_id, name in names.items()
-    }
-
-
-def _shortened(name: str, room: int) -> str:
-    """Return a name without its middle: what tells names apart is at their ends."""
-    if len(name) <= room:
-        return name
-    end = room // 2
-    return f"{name[: room - end - 1]}…{name[-end:]}"
-
-
-def _name_column(names: Mapping[str, str], best: str | None = None) -> Column:
-    def cell(run: Summary) -> str | tuple[str, str | None]:
-        name = names.get(run["id"], run["id"])
-        return (f"★ {name}", "good") if run["id"] == best else f"  {name}"
-
-    longest = max((len(name) for name in names.values()), default=8)
-    return Column("name", "  NAME", max(10, min(24, longest + 2)), cell)
-
-
-def _metric_column(name: str, values: Sequence[float | None], runs: Sequence[Summary]) -> Column:
-    """Return a column of a metric, the best value marked."""
-    finite = [value for value in values if value is not None and _is_finite(value)]
-    best = (max if higher_is_better(name) else min)(finite, default=None)
-    by_run = {run["id"]: value for run, value in zip(runs, values, strict=True)}
-    has = {run["id"]: name in run["metrics"] or name.removeprefix("test.") in run["test_metrics"] for run in runs}
-
-    def cell(run: Summary) -> str | tuple[str, str | None]:
-        value = by_run.get(run["id"])
-        if value is None:
-            return "nan" if has.get(run["id"]) else ""
-        return (number(value), "good") if value == best and len(finite) > 1 else number(value)
-
-    return Column(name, name.upper(), max(8, min(_WIDEST_VALUE, len(name))), cell, "right")
-
-
-def _value_column(name: str, values: Sequence[Any], runs: Sequence[Summary]) -> Column:
-    texts = ["" if value is None else bare(value) if name in _COMPONENTS else _text(value) for value in values]
-    by_run = {run["id"]: text for run, text in zip(runs, texts, strict=True)}
-    width = max(4, min(_WIDEST_VALUE, max(len(one) for one in (name, *texts))))
-    return Column(name, name.upper(), width, lambda run: by_run.get(run["id"], ""))
-
-
-def _text(value: Any) -> str:
-    return number(value) if is_number(value) else str(value)
-
-
-def _state(run: Summary) -> tuple[str, str | None]:
-    state = str(run["state"])
-    return f"{state_sign(state)} {state}", state_tone(state)
-
-
-def _took(run: Summary) -> str:
-    begun, ended = run["started"], run["ended"]
-    return duration(ended - begun) if is_number(begun) and is_number(ended) else ""
