@@ -58,6 +58,12 @@ except SystemExit:
     assert modules_after(code) & {"pydantic", "rich"} == set()
 
 
+def test_a_worker_imports_nothing_heavy_while_it_waits_for_its_place(modules_after):
+    # Hundreds of them may wait beside a run that trains.
+    heavy = {"numpy", "pydantic", "joblib", "sqlite3", "asyncio", "rich"}
+    assert modules_after("import kplug.training.worker") & (HEAVY | heavy) == set()
+
+
 def test_starting_a_detached_run_imports_nothing_heavy(modules_after, tmp_path):
     code = f"""
 import sys

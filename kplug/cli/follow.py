@@ -150,7 +150,7 @@ def _progress_line(progress: Progress) -> RenderableType:
     facts = [progress.status.get("phase") or progress.state]
     before = progress.status.get("waiting_for")
     if before:
-        facts.append(f"{len(before)} before it")
+        facts.append(f"{progress.status.get('before_it') or len(before)} before it")
     if progress.last is not None:
         facts.append(f"epoch {min(len(progress.epochs) + 1, progress.total_epochs)}/{progress.total_epochs}")
     if progress.batches_per_second:

@@ -48,7 +48,9 @@ def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
     spec, labels = run.spec, read_labels(run.directory)
     fields = [("id", run.id), ("name", labels.name or spec.name or ""), ("state", str(status["state"]))]
     if status.get("waiting_for"):
-        fields.append(("waiting for", ", ".join(map(str, status["waiting_for"]))))
+        shown = [str(one) for one in status["waiting_for"]]
+        others = (status.get("before_it") or 0) - len(shown)
+        fields.append(("waiting for", ", ".join(shown) + (f" and {others} others" if others > 0 else "")))
     if labels.tags:
         fields.append(("tags", ", ".join(labels.tags)))
     if labels.note:

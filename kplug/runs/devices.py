@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class Gpu:
 
 
 def gpus() -> list[Gpu]:
-    """Return the visible GPUs; none where there is no driver of NVIDIA's."""
+    """Return the visible GPUs that answer; none where there is no driver of NVIDIA's."""
     import pynvml
 
     try:
@@ -53,7 +53,8 @@ def gpus() -> list[Gpu]:
         handles = _visible_handles(pynvml)
     except pynvml.NVMLError:
         return []
-    return [_gpu(pynvml, index, handle) for index, handle in enumerate(handles)]
+    found = (_gpu(pynvml, index, handle) for index, handle in enumerate(handles))
+    return [gpu for gpu in found if gpu is not None]
 
 
 def check_device(device: str, backend: str, batch_size: int) -> None:
@@ -109,13 +110,38 @@ def environment_of(chosen: Sequence[Gpu] | None) -> dict[str, str]:
     return {**growing, _VISIBLE: ",".join(gpu.uuid for gpu in chosen)}
 
 
-def shares_device(device: str, other: str) -> bool:
-    """Say whether two runs that were asked for with these devices would wait for each other.
+def named_gpus(device: str) -> list[str] | None:
+    """Return the UUIDs of the GPUs that a device names; `None` where it names none, or one that is not there.
 
-    Runs on GPUs that are named wait for those on the same ones; all others have places on the machine in common.
+    Their numbers alone say nothing to another process, for which `CUDA_VISIBLE_DEVICES` may be another.
     """
-    first, second = set(_indices(device)), set(_indices(other))
-    return not first or bool(first & second)
+    if not _indices(device):
+        return None
+    try:
+        return [gpu.uuid for gpu in _chosen(device, gpus())]
+    except SpecError:
+        return None
+
+
+def share_device(waiting: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether a run that waits has to wait for another one.
+
+    A run on GPUs that are named waits for those that train on one of them, whatever they were asked for; any other
+    has places on the machine in common with all runs.
+
+    Args:
+        waiting: Its `device`, as it was asked for, and `gpus`, the UUIDs of those it waits for, if they are known.
+        other: The other one's, and its `state`; its `gpus` are those that it has, or waits for.
+    """
+    wanted = set(_indices(waiting["device"]))
+    if not wanted:
+        return True
+    if waiting["gpus"] is not None and other["gpus"] is not None:
+        return bool(set(waiting["gpus"]) & set(other["gpus"]))
+    if other["device"] in {"auto", "gpu"}:
+        # It may take any until it has said which; one that waits has taken none.
+        return other["gpus"] is None and other["state"] == "starting"
+    return bool(wanted & set(_indices(other["device"])))
 
 
 def _chosen(device: str, found: Sequence[Gpu], busy: set[str] | None = None) -> list[Gpu]:
@@ -164,18 +190,23 @@ def _handle(nvml: Any, name: str) -> Any:
     return nvml.nvmlDeviceGetHandleByUUID(name)
 
 
-def _gpu(nvml: Any, index: int, handle: Any) -> Gpu:
+def _gpu(nvml: Any, index: int, handle: Any) -> Gpu | None:
+    """Return a GPU; `None` of one that has fallen off the bus, say, and tells not even what it is."""
+
     def read(query: Callable[[], Any]) -> Any:
         try:
             return query()
         except nvml.NVMLError:
             return None
 
+    uuid, name = read(lambda: nvml.nvmlDeviceGetUUID(handle)), read(lambda: nvml.nvmlDeviceGetName(handle))
+    if uuid is None or name is None:
+        return None
     memory = read(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     return Gpu(
         index=index,
-        uuid=nvml.nvmlDeviceGetUUID(handle),
-        name=nvml.nvmlDeviceGetName(handle),
+        uuid=uuid,
+        name=name,
         memory_bytes=None if memory is None else memory.total,
         used_bytes=None if memory is None else memory.used,
         utilization_percent=read(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),

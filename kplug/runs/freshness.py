@@ -49,8 +49,8 @@ def look(folder: Path, known: Mapping[str, int]) -> Look:
     Raises:
         RunStorageError: If the directory exists and cannot be read.
     """
-    trusted = time.time_ns() - _STEP_NANOSECONDS
-    moments = _changed_at(folder)
+    now = time.time_ns()
+    moments = changed_at(folder)
     found = Look({}, {}, [])
     if moments == known:
         return found
@@ -61,12 +61,22 @@ def look(folder: Path, known: Mapping[str, int]) -> Look:
         directory = RunDirectory(folder / name)
         if _is_text(name) and is_run(directory):
             found.read[name] = summary = _as_json(summary_of(Run(directory)))
-            if summary["state"] in ENDED and 0 <= changed < trusted:
+            if summary["state"] in ENDED and settles(changed, now):
                 found.settled[name] = changed
     return found
 
 
-def _changed_at(folder: Path) -> dict[str, int]:
+def settles(changed: int, now: int) -> bool:
+    """Say whether what is read of a directory holds until its modification time is another.
+
+    Args:
+        changed: When it had changed, in nanoseconds.
+        now: The time before that was looked at.
+    """
+    return 0 <= changed < now - _STEP_NANOSECONDS
+
+
+def changed_at(folder: Path) -> dict[str, int]:
     """Return when each directory of a directory of runs was last changed, in nanoseconds; -1 where that is not known.
 
     Raises:

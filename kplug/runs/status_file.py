@@ -97,7 +97,9 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         ("created", "queued", "resumed", "started", "first_batch", "ended", "heartbeat", "process_created"), _is_moment
     ),
-    **dict.fromkeys(("pid", "epoch", "epochs", "step", "first_step", "steps_per_epoch", "max_running"), _is_count),
+    **dict.fromkeys(
+        ("pid", "epoch", "epochs", "step", "first_step", "steps_per_epoch", "max_running", "before_it"), _is_count
+    ),
     **dict.fromkeys(
         (
             *("state", "host", "error", "traceback", "phase", "artifact_error", "evaluation_error"),
@@ -106,7 +108,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
         _is_text,
     ),
     **dict.fromkeys(("refused", "tracked"), _is_flag),
-    **dict.fromkeys(("command", "waiting_for"), _are_texts),
+    **dict.fromkeys(("command", "waiting_for", "awaited_gpus"), _are_texts),
     "place": _is_place,
     "gpus": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
     "test_metrics": _are_numbers,

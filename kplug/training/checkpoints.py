@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,11 +15,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-FORMAT = 2
-KEPT = 2
-"""How many checkpoints are kept: the newest, and one to fall back on."""
+from kplug.errors import RunStorageError
 
+FORMAT = 2
 _PLAIN_KINDS = "biufcSU"
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,22 @@ class Checkpoints:
 
     Args:
         directory: Made when the first checkpoint is saved.
+        whole: Step of the newest one known to be whole, or `None`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, whole: int | None = None) -> None:
         self._directory = directory
+        self._whole = None if whole is None else _stem(whole)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then drop all but the newest two.
+        """Write a checkpoint, then drop all but this one and the newest before it that is known to be whole.
 
         Raises:
             OSError: If it cannot be written; the earlier ones are whole, and nothing of it is left.
+            TypeError: If one of its arrays is of a kind that cannot be kept.
         """
         self._directory.mkdir(exist_ok=True)
-        name = f"step-{checkpoint.step:012d}"
+        name = _stem(checkpoint.step)
         arrays, dtypes = _plain(checkpoint.arrays)
         data, record = (self._directory / f"{name}.{ending}" for ending in ("npz", "json"))
         new_data, new_record = (self._directory / f".{name}.{ending}.new" for ending in ("npz", "json"))
@@ -84,27 +88,53 @@ class Checkpoints:
             new_record.unlink(missing_ok=True)
             raise
         _flush_directory(self._directory)
-        self._drop_old()
+        self._keep({name, self._whole})
+        self._whole = name
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """Return the newest checkpoint that is whole, or `None`, and what is wrong with those passed over."""
+        """Return the newest checkpoint that is whole, or `None`, and what is wrong with those passed over.
+
+        Raises:
+            RunStorageError: If a file is there and cannot be read, which says nothing about what is in it.
+        """
         problems: list[str] = []
         for record in self._records():
             try:
-                return _read(record), problems
-            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, BadZipFile) as error:
+                found = _read(record)
+            except (*_DAMAGED, FileNotFoundError) as error:
                 problems.append(f"checkpoint {record.stem} is damaged and was passed over: {error}")
+            except OSError as error:
+                raise RunStorageError(
+                    f"Checkpoint {record} cannot be read: {error.strerror or error}. "
+                    "When it can, resume the run; remove it to go on from the one before."
+                ) from error
+            else:
+                self._whole = record.stem
+                return found, problems
+        self._whole = None
         return None, problems
 
-    def _records(self) -> Iterator[Path]:
-        """Yield the checkpoints' records, newest first."""
-        yield from sorted(self._directory.glob("step-*.json"), reverse=True)
+    def _records(self) -> list[Path]:
+        """Return the checkpoints' records, newest first."""
+        try:
+            files = list(self._directory.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunStorageError(f"{self._directory} cannot be listed: {error.strerror or error}.") from error
+        return sorted((path for path in files if path.match("step-*.json")), reverse=True)
 
-    def _drop_old(self) -> None:
-        kept = {record.stem for record in list(self._records())[:KEPT]}
-        for path in self._directory.iterdir():
-            if path.stem not in kept:
-                path.unlink(missing_ok=True)
+    def _keep(self, kept: set[str | None]) -> None:
+        """Remove all others. What cannot be removed stays: the one just written is there all the same."""
+        with contextlib.suppress(OSError):
+            for path in list(self._directory.iterdir()):
+                if path.stem not in kept:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+
+def _stem(step: int) -> str:
+    return f"step-{step:012d}"
 
 
 def _read(record: Path) -> Checkpoint:

@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kplug.errors import SpecError
+from kplug.errors import RunStorageError, SpecError
 from kplug.runs.devices import Gpu, choose, environment_of, gpus
 from kplug.runs.directory import RunDirectory
-from kplug.runs.index import summaries
 from kplug.runs.lock import RunLock
-from kplug.runs.run import ENDED, Run
+from kplug.runs.queue import QUEUED, Survey
 from kplug.training.performance import Machine
 
 _LOCK = ".devices.lock"
@@ -57,9 +56,11 @@ def use_device(
 
 def _busy(directory: RunDirectory) -> list[str]:
     """Return the UUIDs of the GPUs that other runs use."""
-    root = directory.path.parent
-    others = [one["id"] for one in summaries(root) if one["state"] not in ENDED and one["id"] != directory.id]
-    return [gpu["uuid"] for run_id in others for gpu in Run(RunDirectory(root / run_id)).status.get("gpus") or ()]
+    try:
+        others = [one for one in Survey(directory.path.parent).look() if one["id"] != directory.id]
+    except RunStorageError:
+        return []  # how much memory is free is known still
+    return [uuid for one in others if one["state"] != QUEUED for uuid in one["gpus"] or ()]
 
 
 def insist_found(device: str, backend: str, machine: Machine, chosen: list[Gpu] | None) -> None:

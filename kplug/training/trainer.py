@@ -104,7 +104,7 @@ def train(
     with contextlib.closing(RecordWriter(directory.metrics, resumed.records_size)) as writer:
         recorder = Recorder(writer, status, execution.record_every, position)
         checkpointer = Checkpointer(
-            Checkpoints(directory.checkpoints),
+            Checkpoints(directory.checkpoints, None if resumed.checkpoint is None else resumed.checkpoint.step),
             Schedule(spec.checkpoint_seconds, spec.checkpoint_batches, spec.checkpoint_epochs),
             recorder,
             capture=lambda: {

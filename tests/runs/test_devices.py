@@ -5,7 +5,7 @@ import pytest
 
 from kplug.errors import SpecError
 from kplug.runs.completion import complete
-from kplug.runs.devices import check_device, choose, environment_of, gpus, shares_device
+from kplug.runs.devices import check_device, choose, environment_of, gpus, named_gpus, share_device
 from kplug.runs.spec import spec_from
 
 pytestmark = pytest.mark.neutral
@@ -144,15 +144,52 @@ def test_a_missing_gpu_is_refused_before_anything_starts(no_driver):
         complete({"model": "vae", "dataset": "digits", "device": "gpu:0"})
 
 
+def waiting(device, gpus=None):
+    return {"device": device, "gpus": gpus}
+
+
+def going_on(device, gpus=None, state="running"):
+    return {"device": device, "gpus": gpus, "state": state}
+
+
 @pytest.mark.parametrize(
-    ("device", "other", "shared"),
+    ("mine", "other", "shared"),
     [
-        ("gpu:0", "gpu:0,1", True),
-        ("gpu:0", "gpu:1", False),
-        ("gpu:0", "auto", False),
-        ("auto", "gpu:1", True),
-        ("cpu", "auto", True),
+        # Whatever a run was asked for: what it trains on counts.
+        (waiting("gpu:0", ["A"]), going_on("auto", ["A"]), True),
+        (waiting("gpu:0", ["A"]), going_on("auto", ["B"]), False),
+        (waiting("gpu:0", ["A"]), going_on("cpu", []), False),
+        # Numbers count from what CUDA_VISIBLE_DEVICES leaves each process.
+        (waiting("gpu:0", ["A"]), going_on("gpu:0", ["B"]), False),
+        (waiting("gpu:0", ["A"]), going_on("gpu:1", ["A"]), True),
+        (waiting("gpu:0,1", ["A", "B"]), going_on("gpu:0", ["B"], "queued"), True),
+        # Which one it gets is not yet known.
+        (waiting("gpu:0", ["A"]), going_on("auto", None, "starting"), True),
+        (waiting("gpu:0", ["A"]), going_on("auto", None, "queued"), False),
+        # Where the driver does not tell, the numbers have to do.
+        (waiting("gpu:0"), going_on("gpu:0,1", ["A", "B"]), True),
+        (waiting("gpu:0"), going_on("gpu:1", ["B"]), False),
+        (waiting("auto"), going_on("gpu:1", ["B"]), True),
+        (waiting("cpu"), going_on("auto", []), True),
     ],
 )
-def test_runs_on_named_gpus_wait_for_those_on_the_same(device, other, shared):
-    assert shares_device(device, other) is shared
+def test_runs_on_named_gpus_wait_for_those_that_have_them(mine, other, shared):
+    assert share_device(mine, other) is shared
+
+
+def test_the_gpus_that_a_device_names_are_those_of_this_process(driver, monkeypatch):
+    assert named_gpus("gpu:2,0") == ["GPU-cccc-3", "GPU-aaaa-1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    assert named_gpus("gpu:0") == ["GPU-bbbb-2"]
+    assert [named_gpus(device) for device in ("auto", "gpu", "cpu", "gpu:7")] == [None] * 4
+
+
+@pytest.mark.parametrize("question", ["nvmlDeviceGetUUID", "nvmlDeviceGetName"])
+def test_a_gpu_that_answers_no_more_is_left_out(driver, monkeypatch, question):
+    def lost(handle):
+        if handle == 1:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return f"answer {handle}"
+
+    monkeypatch.setattr(pynvml, question, lost)
+    assert [gpu.index for gpu in gpus()] == [0, 2]

@@ -1,12 +1,16 @@
 """Checkpoint files: whole or not there, damage found, nothing pickled."""
 
 import errno
+import io
 import json
+import os
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+from kplug.errors import RunStorageError
 from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.training_state import StateWriter, read_back
 
@@ -50,6 +54,73 @@ def test_the_newest_two_are_kept(checkpoints, tmp_path):
 
 def test_there_may_be_none(checkpoints):
     assert checkpoints.newest() == (None, [])
+
+
+def test_damaged_ones_do_not_take_the_place_of_what_is_written_after_them(checkpoints, tmp_path):
+    for step in (900, 1000):
+        checkpoints.save(checkpoint(step))
+    for path in (tmp_path / "checkpoints").glob("*.npz"):
+        path.write_bytes(b"")
+    assert checkpoints.newest()[0] is None
+    begun_anew = Checkpoints(tmp_path / "checkpoints")
+    for step in (50, 100, 150):
+        begun_anew.save(checkpoint(step, step))
+        assert begun_anew.newest()[0].state == {"value": step}
+    assert sorted(path.stem for path in (tmp_path / "checkpoints").glob("*.json")) == [
+        "step-000000000100",
+        "step-000000000150",
+    ]
+
+
+def test_one_to_fall_back_on_is_the_one_that_the_run_was_taken_up_from(checkpoints, tmp_path):
+    for step in (900, 1000):
+        checkpoints.save(checkpoint(step, step))
+    (tmp_path / "checkpoints" / "step-000000001000.npz").write_bytes(b"")
+    taken_up = Checkpoints(tmp_path / "checkpoints", checkpoints.newest()[0].step)
+    taken_up.save(checkpoint(950, 950))
+    (tmp_path / "checkpoints" / "step-000000000950.npz").write_bytes(b"")
+    found, problems = Checkpoints(tmp_path / "checkpoints").newest()
+    assert (found.step, len(problems)) == (900, 1)
+
+
+@pytest.mark.parametrize("part", ["json", "npz"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_one_that_cannot_be_read_is_not_taken_for_damaged(checkpoints, monkeypatch, part, number):
+    checkpoints.save(checkpoint(1))
+    original = io.open
+
+    def broken(file, *arguments, **options):
+        if str(file).endswith(f"1.{part}"):
+            raise OSError(number, os.strerror(number))
+        return original(file, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", broken)
+    with pytest.raises(RunStorageError, match=f"step-000000000001.json cannot be read: {os.strerror(number)}"):
+        checkpoints.newest()
+
+
+def test_a_directory_that_cannot_be_listed_is_not_taken_for_empty(checkpoints, monkeypatch):
+    checkpoints.save(checkpoint(1))
+
+    def broken(*arguments):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", broken)
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(RunStorageError, match="checkpoints cannot be listed: Permission denied"):
+        checkpoints.newest()
+
+
+def test_an_old_one_that_cannot_be_removed_costs_nothing(checkpoints, monkeypatch):
+    def broken(self, missing_ok=False):
+        if not missing_ok:
+            raise OSError(errno.EACCES, "Permission denied")
+
+    for step in (1, 2):
+        checkpoints.save(checkpoint(step, step))
+    monkeypatch.setattr(Path, "unlink", broken)
+    checkpoints.save(checkpoint(3, 3))
+    assert checkpoints.newest()[0].state == {"value": 3}
 
 
 @pytest.mark.parametrize("part", ["npz", "json"])
