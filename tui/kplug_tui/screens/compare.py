@@ -26,6 +26,7 @@ from kplug_tui.comparison_table import (
     name_column,
     names_of,
     shortened,
+    state_cell,
     took,
     value_column,
 )

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from kplug.catalog.component import Component
 from kplug.catalog.description import Description, describe_all, known
@@ -35,6 +35,7 @@ from kplug_tui.screens.new_run_text import Reading, SpecText, written
 from kplug_tui.screens.pick import Item, Pick, item
 from kplug_tui.spec_text import CannotBeSaidError
 from kplug_tui.widgets.form import Form, FormRow
+from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Table
 from kplug_tui.widgets.top_bar import TopBar
 
@@ -96,7 +97,7 @@ class NewRunScreen(Screen[None]):
             yield Static("", id="status", markup=False)
             yield Button("Start", id="start", compact=True, variant="primary")
             yield Button("Start and watch", id="watch", compact=True)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Show the form, and learn in the background what the components take."""

@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line, safe_text
 from kplug_tui.screens.dialogs import Ask, Confirm
 from kplug_tui.spec_text import CannotBeSaidError, json_of, toml_of
+from kplug_tui.widgets.key_bar import KeyBar
 
 
 class Reading(ModalScreen[None]):
@@ -44,7 +45,7 @@ class Reading(ModalScreen[None]):
             yield Static(safe_line(self._title), classes="title", markup=False)
             with VerticalScroll():
                 yield Static(safe_text(self._text), markup=False)
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Let the cursor keys scroll."""
@@ -97,7 +98,7 @@ class SpecText(ModalScreen[None]):
             yield Static(safe_text(self._command or self._without_command()), classes="text", markup=False)
             yield Static(f"The same as {kind}{'' if kind == 'TOML' else ', since TOML has no null'}", classes="title")
             yield Static(safe_text(self._file), classes="text", markup=False)
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Let the cursor keys scroll."""
