@@ -42,20 +42,29 @@ class RecordWriter:
 
     Args:
         path: The file; made if need be.
-        size: Bytes to keep of what is there; all by default.
 
     Raises:
         RunStorageError: If the file cannot be opened.
     """
 
-    def __init__(self, path: Path, size: int | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._waiting = bytearray()
+        self._torn = 0
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise RunStorageError(f"{path} cannot be written: {error.strerror or error}.") from error
-        if size is not None and size < self._end():
+        self._cut_torn_tail()
+        self._size = self._end()
+
+    def cut(self, size: int) -> None:
+        """Keep so many bytes of the records, those up to a checkpoint say.
+
+        Raises:
+            OSError: If the file cannot be cut.
+        """
+        if size < self._end():
             os.ftruncate(self._descriptor, size)
         self._cut_torn_tail()
         self._size = self._end()
@@ -110,19 +119,25 @@ class RecordWriter:
         Raises:
             OSError: If some could not be written; they go on waiting.
         """
-        if self._end() < self._size:
+        end = self._end()
+        if end < self._size:
             self._cut_torn_tail()  # somebody has shortened the file
-            self._size = self._end()
-        elif self._end() > self._size:
+        elif self._torn and end == self._size + self._torn:
             os.ftruncate(self._descriptor, self._size)  # half a line that could not be taken back at once
+        # What else is there, somebody else has written, and it stays.
+        self._size, self._torn = self._end(), 0
         written = 0
         try:
             while written < len(self._waiting):
                 written += os.write(self._descriptor, memoryview(self._waiting)[written:])
         except OSError:
-            written = self._waiting.rfind(b"\n", 0, written) + 1
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size + written)
+            whole = self._waiting.rfind(b"\n", 0, written) + 1
+            self._torn = written - whole
+            if self._end() == self._size + written:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._size + whole)
+                    self._torn = 0
+            written = whole
             raise
         finally:
             if written:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ class RunCallbacks(keras.callbacks.CallbackList):
         steps: Steps of an epoch, or `None` if that is not known.
         position: Where the training begins.
         resumed: What `training_state.capture` returned, or `None` at the beginning of a run.
+        restored: Called once the training is as it was, before its first batch.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class RunCallbacks(keras.callbacks.CallbackList):
         steps: int | None,
         position: Position,
         resumed: Mapping[str, Any] | None = None,
+        restored: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(list(callbacks), add_history=True, model=model, verbose=0)
         super().set_params({"verbose": 0, "epochs": epochs, "steps": steps})
         self._kept = kept
         self._resumed = resumed
+        self._restored = restored
         self._position = position
         self._first_batch = position.batch
         self._begun = False
@@ -57,6 +60,7 @@ class RunCallbacks(keras.callbacks.CallbackList):
         super().on_train_begin(logs)
         if self._resumed is not None:
             training_state.restore(self._resumed, self.model, self._kept)
+        self._restored()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kplug.errors import DataError
+from kplug.errors import DataError, KplugError
 from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec
@@ -68,9 +68,13 @@ def train(
     directory: RunDirectory,
     status: StatusWriter,
     events: RecordWriter,
+    records: RecordWriter,
     resumed: Resumed,
 ) -> Recorder:
     """Train a run's model from where it was left, and return what knows how far it went.
+
+    The metric records behind the checkpoint are cut off once its state has been put back: a run that cannot be taken up
+    loses nothing.
 
     Raises:
         DataError: If the data do not fit the model, or are others than before.
@@ -101,38 +105,40 @@ def train(
     data, own_callbacks = fit_arguments(dataset, arrays, execution, spec.batch_size, spec.seed)
     position = resumed.position
     kept = [*assembly.callbacks, *([BestModel(spec.best, directory.artifacts)] if spec.best else [])]
-    with contextlib.closing(RecordWriter(directory.metrics, resumed.records_size)) as writer:
-        recorder = Recorder(writer, status, execution.record_every, position)
-        checkpointer = Checkpointer(
-            Checkpoints(directory.checkpoints, None if resumed.checkpoint is None else resumed.checkpoint.step),
-            Schedule(spec.checkpoint_seconds, spec.checkpoint_batches, spec.checkpoint_epochs),
-            recorder,
-            capture=lambda: {
-                "training": training_state.capture(model, kept),
-                "metrics_bytes": writer.flushed_size(),
-                "data": data_fingerprint,
-            },
-            written=lambda reached, problem: _report_checkpoint(events, reached, problem),
-            mid_epoch=rest_of_epoch(data["x"], 0) is not None,
-        )
-        callbacks = RunCallbacks(
-            [*own_callbacks, *kept, recorder, checkpointer],
-            kept,
-            model,
-            spec.epochs,
-            steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices),
-            position,
-            resumed.training(),
-        )
-        if not status.stop_requested.is_set():
-            if resumed.checkpoint is not None:
-                _build(model, data["x"])
-            try:
-                _fit(model, data, spec.epochs, position, callbacks)
-            except Exception as error:
-                if status.trained or not _speaks_of_data(error):
-                    raise
-                raise DataError(_misfit(spec, arrays, error)) from error
+    recorder = Recorder(records, status, execution.record_every, position)
+    checkpointer = Checkpointer(
+        Checkpoints(directory.checkpoints, None if resumed.checkpoint is None else resumed.checkpoint.step),
+        Schedule(spec.checkpoint_seconds, spec.checkpoint_batches, spec.checkpoint_epochs),
+        recorder,
+        capture=lambda: {
+            "training": training_state.capture(model, kept),
+            "metrics_bytes": records.flushed_size(),
+            "data": data_fingerprint,
+        },
+        written=lambda reached, problem: _report_checkpoint(events, reached, problem),
+        mid_epoch=rest_of_epoch(data["x"], 0) is not None,
+    )
+    callbacks = RunCallbacks(
+        [*own_callbacks, *kept, recorder, checkpointer],
+        kept,
+        model,
+        spec.epochs,
+        steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices),
+        position,
+        resumed.training(),
+        restored=lambda: records.cut(resumed.records_size),
+    )
+    if not status.stop_requested.is_set():
+        if resumed.checkpoint is not None:
+            _build(model, data["x"])
+        try:
+            _fit(model, data, spec.epochs, position, callbacks)
+        except KplugError:
+            raise
+        except Exception as error:
+            if status.trained or not _speaks_of_data(error):
+                raise
+            raise DataError(_misfit(spec, arrays, error)) from error
     return recorder
 
 

@@ -154,9 +154,10 @@ def _execute(
     _report_start(status, events, surroundings.result(), resumed.position.step, problems)
     keras.config.set_dtype_policy(spec.precision)
     keras.utils.set_random_seed(spec.seed)
-    with data_parallel(spec.backend, machine.devices):
+    # Closing it says which records could not be written, once the model has been saved.
+    with data_parallel(spec.backend, machine.devices), contextlib.closing(RecordWriter(directory.metrics)) as records:
         assembly = assemble(spec)
-        recorder = train(spec, assembly, machine, directory, status, events, resumed)
+        recorder = train(spec, assembly, machine, directory, status, events, records, resumed)
         return _ending(spec, assembly, recorder, directory, status, machine.devices)
 
 

@@ -130,7 +130,8 @@ def test_a_reader_begins_again_where_records_were_cut_and_written_anew(tmp_path)
     writer.write_metrics(record(3))
     assert [one.step for one in reader.read_metrics()] == [1, 2, 3]
     writer.close()
-    again = RecordWriter(path, size)
+    again = RecordWriter(path)
+    again.cut(size)
     for step in (20, 300, 4000, 5):
         again.write_metrics(record(step))
     assert [one.step for one in reader.read_metrics()] == [1, 20, 300, 4000, 5]

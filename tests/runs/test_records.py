@@ -80,6 +80,14 @@ def test_a_missing_file_has_no_records(path):
     assert RecordReader(path).read_metrics() == []
 
 
+def test_two_writers_of_one_file_take_nothing_from_each_other(path):
+    one, other = RecordWriter(path), RecordWriter(path)
+    for step in range(5):
+        one.write_metrics(record(2 * step, loss=1.0))
+        other.write_metrics(record(2 * step + 1, loss=1.0))
+    assert [one.step for one in RecordReader(path).read_metrics()] == list(range(10))
+
+
 def test_a_record_is_one_write(path, monkeypatch):
     writer = RecordWriter(path)
     writes = []

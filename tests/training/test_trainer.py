@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import kplug
+from kplug.errors import CheckpointError
 from kplug.runs.directory import create_run_directory
 from kplug.runs.records import RecordReader, RecordWriter
 from kplug.runs.spec import spec_from
@@ -82,13 +83,15 @@ class Training:
         with (
             StatusWriter(self.directory) as status,
             contextlib.closing(RecordWriter(self.directory.events)) as events,
+            contextlib.closing(RecordWriter(self.directory.metrics)) as records,
         ):
             if stop:
                 status.request_stop()
             machine = Machine("cpu", 2, 0, 0)
+            resumed = Resumed(checkpoint)
             with pytest.raises(Killed) if killed else contextlib.nullcontext():
                 self.recorder = train(
-                    self.spec, self.assembly, machine, self.directory, status, events, Resumed(checkpoint)
+                    self.spec, self.assembly, machine, self.directory, status, events, records, resumed
                 )
                 self.ending = _ending(self.spec, self.assembly, self.recorder, self.directory, status, 1)
         return self
@@ -123,3 +126,38 @@ def test_a_run_that_is_stopped_before_it_is_taken_up_keeps_its_trained_model(tmp
     assert run.ending["state"] == "stopped"
     equal([keras.ops.convert_to_numpy(one) for one in run.saved().weights], trained)
     assert run.records() == records
+
+
+class Two(keras.callbacks.Callback):
+    """One callback more."""
+
+
+@pytest.mark.parametrize("change", ["model", "callbacks"])
+def test_a_run_that_cannot_be_taken_up_says_why_and_loses_no_records(tmp_path, change):
+    batches = [(X[:10], Y[:10])] * 30
+    run = Training(tmp_path, lambda: Batches(batches), checkpoint_epochs=2).go_on(killed=(2, 25))
+    records = run.records()
+    assert records[-1][0] > 60
+    if change == "model":
+        run.make = lambda: keras.Sequential([keras.layers.Dense(1)])
+        expected = "The model has 2 variables, in the checkpoint 4"
+    else:
+        run.callbacks = lambda: [Two()]
+        expected = "The checkpoint is of a run with 1 callbacks; this one has 2"
+    with pytest.raises(CheckpointError, match=expected):
+        run.go_on()
+    assert run.records() == records
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches as they are given."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
