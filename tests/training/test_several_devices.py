@@ -55,8 +55,8 @@ WORKER = """
     from kplug.runs.devices import Gpu
     from kplug.training import devices, worker
 
-    worker.use_device = lambda *arguments: [Gpu(0, "a", "A"), Gpu(1, "b", "B")]
-    worker.insist_found = lambda *arguments: None
+    devices.use_device = lambda *arguments: [Gpu(0, "a", "A"), Gpu(1, "b", "B")]
+    devices.insist_found = lambda *arguments: None
     devices.accelerators = lambda backend: [f"cpu:{index}" for index in range(2)]
     sys.exit(worker.main())
 """
