@@ -153,6 +153,9 @@ def _fit(model: keras.Model, data: dict[str, Any], epochs: int, position: Positi
     over = position.ended or (position.batch > 0 and model.stop_training)
     if over or first >= epochs:
         callbacks.on_train_begin()
+        if isinstance(model.optimizer, keras.optimizers.Optimizer):
+            # What `fit` does at its end, and was kept from in the rest of an epoch.
+            model.optimizer.finalize_variable_values(model.trainable_weights)
     else:
         model.fit(**data, initial_epoch=first, epochs=epochs, callbacks=callbacks, verbose=0)
     callbacks.end()

@@ -85,6 +85,7 @@ class Training:
             contextlib.closing(RecordWriter(self.directory.events)) as events,
             contextlib.closing(RecordWriter(self.directory.metrics)) as records,
         ):
+            self.status = status
             if stop:
                 status.request_stop()
             machine = Machine("cpu", 2, 0, 0)
@@ -161,3 +162,62 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return self.batches[index]
+
+
+def averaging():
+    return keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
+
+
+class EndsAfter(keras.callbacks.Callback):
+    """Ends the training after an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == self.epoch
+
+
+@pytest.mark.parametrize(
+    ("killed", "ends_after"),
+    [((1, 50), 9), ((2, 50), 9), ((1, 50), 1), ((1, None), 9)],
+    ids=["before the last epoch", "in the last", "in the one that a callback ends", "at an epoch's end"],
+)
+def test_moving_averages_are_the_models_weights_at_the_end_though_it_was_killed(tmp_path, killed, ends_after):
+    options = {"optimizer": averaging, "checkpoint_batches": 5, "callbacks": lambda: [EndsAfter(ends_after)]}
+    whole = Training(tmp_path / "whole", **options).go_on()
+    run = Training(tmp_path / "killed", **options).go_on(killed)
+    assert run.position()["batch"] > 0
+    run.go_on()
+    equal(run.weights(), whole.weights())
+    equal(run.saved().get_weights(), whole.saved().get_weights())
+    assert run.records() == whole.records()
+
+
+def test_a_run_killed_after_its_last_checkpoint_has_the_moving_averages_too(tmp_path):
+    run = Training(tmp_path, optimizer=averaging, checkpoint_epochs=1).go_on()
+    expected = run.weights()
+    (run.directory.artifacts / "model.keras").unlink()
+    equal(run.go_on().saved().get_weights(), expected)
+
+
+def test_a_run_stopped_in_its_middle_is_saved_with_its_moving_averages_and_goes_on_without(tmp_path):
+    class Stops(keras.callbacks.Callback):
+        def __init__(self, run):
+            super().__init__()
+            self.run = run
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.run.stop_at is not None and batch >= self.run.stop_at:
+                self.run.status.request_stop()
+
+    whole = Training(tmp_path / "whole", optimizer=averaging).go_on()
+    run = Training(tmp_path / "stopped", optimizer=averaging)
+    run.callbacks = lambda: [Stops(run)]
+    for run.stop_at in (20, 60, None):
+        run.go_on()
+        if run.stop_at is not None:
+            assert run.ending["state"] == "stopped"
+            assert run.position()["epoch"] == 0
+    equal(run.saved().get_weights(), whole.saved().get_weights())
