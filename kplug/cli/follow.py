@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from kplug.plain_text import safe_line, safe_text
 from kplug.runs import MetricRecord, Run
 from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED
+from kplug.runs.trash import discard
 
 _POLL_SECONDS = 0.1
 _SPARKLINE_WIDTH = 24
@@ -227,7 +227,7 @@ def _report_end(run: Run, state: str, console: Console) -> int:
             # The model's code was reached: its author needs the traceback.
             console.print(Text(safe_text(run.log()), style="dim"))
         # It never trained a batch, so there is nothing in it to keep.
-        shutil.rmtree(run.directory.path, ignore_errors=True)
+        discard(run)
         raise KplugError(status["error"])
     if status.get("error"):
         console.print(Text(safe_line(f"error: {status['error']}"), style="red"))

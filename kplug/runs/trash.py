@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import chain, count
 from pathlib import Path
 
 from kplug.errors import RunNotFoundError, RunStateError, RunStorageError
@@ -12,28 +13,49 @@ from kplug.runs.lock import RunLock
 from kplug.runs.run import Run, is_run
 
 TRASH = ".trash"
+_AGAIN = "~"
+"""Between the id and the number of a run that came to the trash after another of its id."""
+_WORKER_PATIENCE = 10.0
 
 
 def delete(run: Run) -> None:
     """Move a run to the trash.
 
     Raises:
+        RunNotFoundError: If it is gone.
         RunStateError: If it has not ended, or has a worker.
         RunStorageError: If it cannot be moved.
     """
-    if not run.ended:
-        raise RunStateError(f"{run.id} is {run.state}. Stop it first: kplug runs stop {run.id}")
+    _insist_ended(run)
     folder = run.directory.path.parent / TRASH
     lock = RunLock(run.directory.lock)
+    if not lock.acquire():
+        raise RunStateError(f"{run.id} has a worker. Stop it first: kplug runs stop {run.id}")
     try:
-        if not lock.acquire():
-            raise RunStateError(f"{run.id} has a worker. Stop it first: kplug runs stop {run.id}")
+        _insist_ended(run)  # somebody may have resumed it meanwhile
         folder.mkdir(exist_ok=True)
-        run.directory.path.rename(folder / run.id)
+        run.directory.path.rename(_free_place(folder, run.id))
     except OSError as error:
         raise RunStorageError(
             f"{run.directory.path} cannot be moved to {folder}: {error.strerror or error}."
         ) from error
+    finally:
+        lock.release()
+
+
+def discard(run: Run) -> None:
+    """Remove a run for good that its worker refused before it had trained anything; any other is left where it is."""
+    lock = RunLock(run.directory.lock)
+    try:
+        # The worker has said how it ended, and may take a moment to be gone.
+        if not lock.acquire(_WORKER_PATIENCE):
+            return
+    except RunStorageError:
+        return
+    try:
+        status = run.status
+        if status["state"] == "failed" and status.get("refused"):
+            shutil.rmtree(run.directory.path, ignore_errors=True)
     finally:
         lock.release()
 
@@ -66,11 +88,12 @@ def restore(key: str, root: Path | None = None) -> Run:
         which = f"{len(exact)} runs" if exact else "no run"
         raise RunNotFoundError(f"{key!r} means {which} in the trash. `kplug runs trash` shows them.")
     path = exact[0].directory.path
+    place = folder / path.name.partition(_AGAIN)[0]
     try:
-        path.rename(folder / path.name)
+        path.rename(place)
     except OSError as error:
-        raise RunStorageError(f"{path} cannot be moved to {folder}: {error.strerror or error}.") from error
-    return Run(RunDirectory(folder / path.name))
+        raise RunStorageError(f"{path} cannot be moved to {place}: {error.strerror or error}.") from error
+    return Run(RunDirectory(place))
 
 
 def empty(root: Path | None = None) -> int:
@@ -87,6 +110,25 @@ def empty(root: Path | None = None) -> int:
         except OSError as error:
             raise RunStorageError(f"{path} cannot be removed: {error.strerror or error}.") from error
     return len(runs)
+
+
+def _insist_ended(run: Run) -> None:
+    """See to it that a run is there, and over.
+
+    Raises:
+        RunNotFoundError: If it is not there.
+        RunStateError: If it is not over.
+    """
+    if not is_run(run.directory):
+        raise RunNotFoundError(f"There is no run {run.id} in {run.directory.path.parent} any more.")
+    if not run.ended:
+        raise RunStateError(f"{run.id} is {run.state}. Stop it first: kplug runs stop {run.id}")
+
+
+def _free_place(folder: Path, run_id: str) -> Path:
+    """Return where in the trash a run goes; another of its id may be there, of which this one was a copy."""
+    names = chain([run_id], (f"{run_id}{_AGAIN}{number}" for number in count(2)))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def _in_trash(folder: Path) -> list[Path]:
