@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -71,13 +71,14 @@ class ArrayBatches(keras.utils.PyDataset):
 def training_arrays(train: Any) -> Any:
     """Return a training split as a tuple of arrays that `fit` would batch itself, or `None` if it is something else.
 
-    Floating-point arrays become `keras.config.floatx()`.
+    Tensors become arrays; floating-point arrays become `keras.config.floatx()`.
     """
     if not isinstance(train, tuple):
         return None
     parts = train
     while parts and parts[-1] is None:
         parts = parts[:-1]
+    parts = tree.map_structure(_as_array, parts)
     leaves = tree.flatten(parts)
     if not leaves or not all(isinstance(leaf, np.ndarray) and leaf.ndim >= 1 for leaf in leaves):
         return None
@@ -193,6 +194,29 @@ def fit_arguments(
     return {"x": dataset.train, **validation}, []
 
 
+def first_batch(data: dict[str, Any]) -> Any:
+    """Return the first batch of what `fit` is given, which `fit` goes through all the same.
+
+    Args:
+        data: What `fit_arguments` returned; a generator in it is replaced.
+    """
+    batches = data["x"]
+    if "batch_size" in data:  # no batches yet
+        named = [data[name] for name in ("x", "y", "sample_weight") if data.get(name) is not None]
+        return tuple(tree.map_structure(lambda values: values[: data["batch_size"]], named))
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches[0]
+    batch = next(iter(batches))
+    if isinstance(batches, Iterator):
+        data["x"] = _with_first(batch, batches)
+    return batch
+
+
+def _with_first(batch: Any, others: Iterator[Any]) -> Iterator[Any]:
+    yield batch
+    yield from others
+
+
 def batch_multiple(devices: int) -> int:
     """Return the number that must divide the size of every batch; JAX shares a batch equally or not at all."""
     return devices if keras.backend.backend() == "jax" else 1
@@ -207,6 +231,11 @@ def shareable(split: Any, batch_size: int, devices: int) -> Any:
 
 def _size(arrays: Any) -> int:
     return len(tree.flatten(arrays)[0])
+
+
+def _as_array(values: Any) -> Any:
+    dense = keras.ops.is_tensor(values) and not isinstance(values, keras.KerasTensor)
+    return np.asarray(keras.ops.convert_to_numpy(values)) if dense else values
 
 
 def _as_floatx(array: np.ndarray) -> np.ndarray:

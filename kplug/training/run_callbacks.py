@@ -47,6 +47,8 @@ class RunCallbacks(keras.callbacks.CallbackList):
         self._position = position
         self._first_batch = position.batch
         self._begun = False
+        self._seen_batch = False
+        self._results: dict[str, Any] = {}
         # At the beginning of an epoch, the data begin as they did.
         self._batch_begun = position.batch == 0
 
@@ -69,6 +71,12 @@ class RunCallbacks(keras.callbacks.CallbackList):
         elif self._resumed is not None and self._first_batch:
             # `fit` has just set them to zero; the epoch's means go on from the middle.
             training_state.assign(self.model.metrics_variables, self._resumed["metrics"], "compiled metrics")
+            self._results = dict(self.model.get_metrics_result())
+        self._seen_batch = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # Of data of unknown length, the checkpoint may be behind the epoch's last batch: then its means are these.
+        super().on_epoch_end(epoch, logs if self._seen_batch else {**self._results, **(logs or {})})
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._resumed is not None and not self._batch_begun:
@@ -78,6 +86,7 @@ class RunCallbacks(keras.callbacks.CallbackList):
         super().on_train_batch_begin(batch + self._first_batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._seen_batch = True
         super().on_train_batch_end(batch + self._first_batch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -20,7 +20,7 @@ from kplug.training.checkpointer import Checkpointer, Schedule
 from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.fingerprint import fingerprint
 from kplug.training.performance import Execution, Machine, choose_execution
-from kplug.training.pipeline import fit_arguments, rest_of_epoch, steps_per_epoch, training_arrays
+from kplug.training.pipeline import first_batch, fit_arguments, rest_of_epoch, steps_per_epoch, training_arrays
 from kplug.training.position import Position
 from kplug.training.recorder import Recorder
 from kplug.training.run_callbacks import RunCallbacks
@@ -130,7 +130,7 @@ def train(
     )
     if not status.stop_requested.is_set():
         if resumed.checkpoint is not None:
-            _build(model, data["x"])
+            _build(model, data)
         try:
             _fit(model, data, spec.epochs, position, callbacks)
         except KplugError:
@@ -171,14 +171,12 @@ def _without_end(optimizer: Any) -> Any:
         del optimizer.finalize_variable_values
 
 
-def _build(model: keras.Model, batches: Any) -> None:
+def _build(model: keras.Model, data: dict[str, Any]) -> None:
     """Make all variables that training makes at its first batch, so that they can be given their values.
 
     What that changes (metrics, random generators) is put back with the rest.
     """
-    batch = next(iter(batches)) if not isinstance(batches, keras.utils.PyDataset) else batches[0]
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    model.test_on_batch(x, y, sample_weight)
+    model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(first_batch(data)))
     model.optimizer.build(model.trainable_variables)
 
 

@@ -64,7 +64,7 @@ def test_dictionaries_of_arrays_are_batched_too():
 
 
 def execution(pipeline, steps_per_execution=1):
-    return SimpleNamespace(pipeline=pipeline, steps_per_execution=steps_per_execution)
+    return SimpleNamespace(pipeline=pipeline, steps_per_execution=steps_per_execution, devices=1)
 
 
 class Witness(keras.layers.Layer):

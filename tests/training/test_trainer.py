@@ -14,6 +14,7 @@ from kplug.runs.spec import spec_from
 from kplug.training.assembly import Assembly
 from kplug.training.checkpoints import Checkpoints
 from kplug.training.performance import Machine
+from kplug.training.pipeline import first_batch
 from kplug.training.status import StatusWriter
 from kplug.training.trainer import Resumed, train
 from kplug.training.worker import _ending
@@ -221,3 +222,77 @@ def test_a_run_stopped_in_its_middle_is_saved_with_its_moving_averages_and_goes_
             assert run.ending["state"] == "stopped"
             assert run.position()["epoch"] == 0
     equal(run.saved().get_weights(), whole.saved().get_weights())
+
+
+def test_tensors_are_taken_up_as_arrays_are(tmp_path):
+    split = keras.ops.convert_to_tensor(X), Y, keras.ops.convert_to_tensor(np.linspace(0, 1, len(Y)))
+    whole = Training(tmp_path / "whole", split).go_on()
+    run = Training(tmp_path / "killed", split, checkpoint_batches=5).go_on(killed=(1, 50))
+    assert run.position()["batch"] > 0
+    run.go_on()
+    equal(run.weights(), whole.weights())
+    assert run.records() == whole.records()
+
+
+def test_data_frames_are_taken_up_at_the_beginning_of_an_epoch(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    split = pandas.DataFrame(X), pandas.DataFrame(Y), np.ones(len(Y))
+    run = Training(tmp_path, split, checkpoint_batches=30).go_on(killed=(1, 50))
+    assert run.position() == {"epoch": 1, "batch": 0, "step": 100, "ended": False}
+    run.go_on()
+    assert run.ending["state"] == "completed"
+    assert [one[0] for one in run.records() if one[3]] == [100, 200, 300]
+
+
+def test_the_first_batch_of_data_that_are_none_yet_has_targets_and_weights():
+    x, y, weights = first_batch({"x": [X, X], "y": Y, "sample_weight": Y[:, 0], "batch_size": 4})
+    assert [one.shape for one in x] == [(4, 3), (4, 3)]
+    assert (y.shape, weights.shape) == ((4, 1), (4,))
+
+
+def test_a_generators_first_batch_is_not_lost_when_it_is_taken_up():
+    class Counts(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+
+    model = keras.Sequential([keras.layers.Dense(1)])
+    data = {"x": ((X[at : at + 10], Y[at : at + 10]) for at in range(0, 70, 10))}
+    np.testing.assert_array_equal(first_batch(data)[0], X[:10])
+    counts = Counts()
+    model.compile("sgd", "mse")
+    model.fit(**data, callbacks=[counts], verbose=0)
+    assert counts.batches == 7
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="no tf.data beside PyTorch")
+@pytest.mark.parametrize("killed", [(1, None), (1, 7), (2, None)])
+def test_data_of_unknown_length_that_were_killed_behind_an_epochs_last_batch(tmp_path, killed):
+    tf = pytest.importorskip("tensorflow")
+
+    def unknown():
+        return tf.data.Dataset.from_tensor_slices((X[:100], Y[:100])).filter(lambda x, y: True).batch(10)
+
+    options = {"checkpoint_batches": 5, "validation": (X[:20], Y[:20]), "callbacks": lambda: [Seen()]}
+    whole = Training(tmp_path / "whole", unknown, **options).go_on()
+    run = Training(tmp_path / "killed", unknown, **options).go_on(killed)
+    assert run.position()["batch"] == (10 if killed[1] is None else 5)
+    run.go_on()
+    assert run.records() == whole.records()
+    assert run.callbacks_made[0].logs == whole.callbacks_made[0].logs
+    assert set(run.callbacks_made[0].logs[-1]) == {"loss", "mae", "val_loss", "val_mae"}
+    equal(run.weights(), whole.weights())
+
+
+class Seen(keras.callbacks.Callback):
+    """Remembers what it was told at the end of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append({name: float(value) for name, value in logs.items()})
