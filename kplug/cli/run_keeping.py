@@ -11,7 +11,7 @@ import typer
 from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand
 from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, opened, root_of
-from kplug.errors import SpecError
+from kplug.errors import KplugError, RunStorageError, SpecError
 from kplug.plain_text import safe_text
 
 
@@ -199,10 +199,16 @@ def prune_command(
         return
     if found and not yes:
         typer.confirm(f"Move {len(found)} runs to the trash?", abort=True)
+    problems = []
     for run in found:
-        delete(run)
+        try:
+            delete(run)
+        except KplugError as error:  # the others go all the same
+            problems.append(str(error))
     if checkpoints:
         print(f"{drop_checkpoints(root) / 1e6:.1f} MB of checkpoints removed.")
+    if problems:
+        raise RunStorageError("\n".join(problems))
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {

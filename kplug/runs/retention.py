@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kplug.errors import RunStorageError, SpecError
 from kplug.runs.run import ENDED, Run, list_runs
@@ -25,28 +26,34 @@ def superfluous(
 
     Args:
         root: The directory that holds the runs.
-        older_than: Seconds since the end of a run from which on it is not kept.
+        older_than: Seconds since the end of a run (of one that is lost: its last sign of life) from which on it is not
+            kept.
         keep: How many of the newest runs are kept.
-        max_bytes: How large the runs that are kept may be together; the oldest go first.
+        max_bytes: How large the runs that are kept may be together; the oldest go, one after the other, until the
+            others fit.
     """
     from kplug.runs.labels import read_labels
 
-    everything = list_runs(root)
-    now, total, dropped = time.time(), 0, []
-    for place, run in enumerate(everything):
-        size = size_of(run) if max_bytes is not None else 0
+    now, kept, dropped = time.time(), [], []
+    for place, run in enumerate(list_runs(root)):
         status = run.status
-        ended = float(status.get("ended") or status.get("created") or now)
+        bound = status["state"] not in ENDED or bool(read_labels(run.directory).tags)
         rules = (
-            older_than is not None and now - ended > older_than,
+            older_than is not None and now - _last_moment(status, now) > older_than,
             keep is not None and place >= keep,
-            max_bytes is not None and total + size > max_bytes,
         )
-        if any(rules) and status["state"] in ENDED and not read_labels(run.directory).tags:
+        if any(rules) and not bound:
             dropped.append(run)
         else:
-            total += size
-    return dropped[::-1]
+            kept.append((run, bound))
+    if max_bytes is not None:
+        sizes = {run.id: size_of(run) for run, _ in kept}
+        total = sum(sizes.values())
+        for run, bound in reversed(kept):
+            if total > max_bytes and not bound:
+                dropped.append(run)
+                total -= sizes[run.id]
+    return sorted(dropped, key=lambda run: run.id)
 
 
 def drop_checkpoints(root: Path | None = None) -> int:
@@ -89,6 +96,12 @@ def bytes_in(text: str) -> int:
         SpecError: If it is none.
     """
     return int(_measured(text, _BYTES, "A size is a number with kB, MB, GB or TB, as in 20GB"))
+
+
+def _last_moment(status: Mapping[str, Any], now: float) -> float:
+    """Return when a run ended; of one that is lost, when it last gave a sign of life."""
+    known = (status.get(moment) for moment in ("ended", "heartbeat", "resumed", "started", "created"))
+    return float(next((moment for moment in known if moment), now))
 
 
 def _measured(text: str, units: Mapping[str, int], what: str) -> float:

@@ -58,3 +58,12 @@ def test_runs_leave_and_come_back(run_kplug, root, tmp_path):
     run_kplug("runs", "prune", "--keep", "0", "--yes", *root)
     assert "2 runs removed" in run_kplug("runs", "trash", "--empty", "--yes", *root).stdout
     assert run_kplug("runs", "import", str(tmp_path / "first.zip"), *root).stdout.strip() == trashed["id"]
+
+
+def test_one_run_that_cannot_go_keeps_no_other_from_going(run_kplug, root, tmp_path):
+    newest, oldest = sorted((path for path in (tmp_path / "runs").iterdir() if path.name[0] != "."), reverse=True)
+    (oldest / "lock").mkdir()  # nothing can be locked there
+    pruned = run_kplug("runs", "prune", "--keep", "0", "--yes", *root)
+    assert pruned.returncode == 2
+    assert f"{oldest / 'lock'} cannot be locked" in pruned.stderr
+    assert (newest.exists(), oldest.exists()) == (False, True)

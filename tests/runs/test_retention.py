@@ -1,6 +1,7 @@
 """What is kept, and what goes."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -51,8 +52,33 @@ def test_the_newest_stay(runs, tmp_path):
 def test_the_oldest_go_until_the_others_fit(runs, tmp_path):
     assert 10**6 < size_of(runs[0]) < 1.1 * 10**6
     # The running one stays, and counts.
-    assert numbers(runs, superfluous(tmp_path, max_bytes=3_500_000)) == [0]
-    assert numbers(runs, superfluous(tmp_path, max_bytes=2_500_000)) == [0, 2]
+    assert numbers(runs, superfluous(tmp_path, max_bytes=4_500_000)) == [0]
+    assert numbers(runs, superfluous(tmp_path, max_bytes=3_500_000)) == [0, 2]
+
+
+def grow(run, size):
+    (run.directory.path / "more").write_bytes(b"0" * size)
+
+
+def test_a_large_new_run_does_not_let_older_ones_stay(runs, tmp_path):
+    grow(runs[4], 10**7)
+    # The oldest go first; that they do not help does not make them stay.
+    assert numbers(runs, superfluous(tmp_path, max_bytes=12_500_000)) == [0, 2, 3]
+    assert numbers(runs, superfluous(tmp_path, max_bytes=5_000_000)) == [0, 2, 3, 4]
+
+
+def test_the_rules_go_together(runs, tmp_path):
+    grow(runs[0], 10**7)
+    assert numbers(runs, superfluous(tmp_path, older_than=3.5 * DAY, max_bytes=4_500_000)) == [0]
+
+
+@pytest.mark.parametrize("moment", ["heartbeat", "resumed"])
+def test_a_lost_run_is_as_old_as_its_last_sign_of_life(runs, tmp_path, moment):
+    now = time.time()
+    status = {"state": "running", "host": socket.gethostname(), "pid": 4194304, "process_created": 1.0}
+    for run, at in ((runs[0], now - 3600), (runs[2], now - 40 * DAY)):
+        write_atomically(run.directory.status, json.dumps({**status, "created": now - 40 * DAY, moment: at}))
+    assert numbers(runs, superfluous(tmp_path, older_than=30 * DAY)) == [2]
 
 
 def test_without_a_rule_all_stay(runs, tmp_path):
