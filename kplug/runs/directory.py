@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -99,17 +100,17 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
     made = _missing_parents(root)
     now = time.time()
     status = json.dumps({**starting(now, environment.get("max_running")), "created": now, **environment}, indent=2)
-    aside: Path | None = None
+    aside: Path | None = None  # ours, once it is made
     try:
         root.mkdir(parents=True, exist_ok=True)
         while True:
             run_id = _new_id(spec)
-            aside = root / f".{run_id}.new"
-            aside.mkdir()
-            directory = RunDirectory(aside)
+            directory = RunDirectory(root / f".{run_id}.{secrets.token_hex(8)}.new")
+            directory.path.mkdir()
+            aside = directory.path
             directory.artifacts.mkdir()
             write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n", flush=True)
-            write_atomically(directory.status, status)
+            write_atomically(directory.status, status, flush=True)
             try:
                 aside.rename(root / run_id)
             except OSError as error:
@@ -117,6 +118,7 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
                     raise
                 shutil.rmtree(aside)  # another run of this second has drawn the same id
             else:
+                flush_directory(root)
                 return RunDirectory(root / run_id)
     except OSError as error:
         if aside is not None:
@@ -139,12 +141,13 @@ def write_atomically(path: Path, text: str, flush: bool = False) -> None:
     Args:
         path: The file.
         text: Its new content.
-        flush: Whether to see to it that the content is on the disk first, for what must outlast a loss of power.
+        flush: Whether to see to it that content and name are on the disk, for what must outlast a loss of power.
 
     Raises:
         OSError: If it cannot be written; nothing is left beside the file.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # No other process, thread or host has the same one at the same time.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -152,9 +155,29 @@ def write_atomically(path: Path, text: str, flush: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         aside.replace(path)
+        if flush:
+            flush_directory(path.parent)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
+
+
+def flush_directory(folder: Path) -> None:
+    """See to it that the names in a directory are on the disk, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes have left of attempts to replace a file; nobody may be replacing it now."""
+    with contextlib.suppress(OSError):
+        for leftover in path.parent.iterdir():
+            if leftover.name.startswith(f".{path.name}.") and leftover.name.endswith(".new"):
+                leftover.unlink(missing_ok=True)
 
 
 def write_in_place(path: Path, text: str) -> None:

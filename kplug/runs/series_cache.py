@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import sys
 import time
 import zlib
@@ -102,7 +103,7 @@ class SeriesCache:
 
     def write(self, series: CachedSeries, signature: Signature) -> None:
         """Keep columns; where that is not possible, do without, and do not try again."""
-        aside = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        aside = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}.new")
         try:
             with aside.open("wb") as file:
                 file.writelines(_packed(series, signature))
