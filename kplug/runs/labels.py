@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 
 from kplug.errors import RunStorageError, SpecError
-from kplug.runs.directory import RunDirectory, write_atomically
+from kplug.runs.directory import RunDirectory, remove_leftovers, write_atomically
 from kplug.runs.json_file import read_json_object
+from kplug.runs.lock import RunLock
 
+_LOCK = ".labels.lock"
+_LOCK_PATIENCE = 10.0
 _LONGEST = {"name": 200, "tag": 60, "note": 10_000}
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Format characters that words of several languages, and emoji, are made with."""
@@ -47,8 +50,7 @@ def rename(directory: RunDirectory, name: str) -> Labels:
         RunStorageError: If it cannot be kept.
     """
     name = checked_name(name)
-    before = _before(directory)
-    return _written(directory, Labels(name or None, before.tags, before.note))
+    return _changed(directory, lambda before: replace(before, name=name or None))
 
 
 def tag(directory: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Labels:
@@ -58,10 +60,8 @@ def tag(directory: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] 
         SpecError: If a tag is empty, too long, or has white space or control characters.
         RunStorageError: If they cannot be kept.
     """
-    added = {_checked_tag(one) for one in add}
-    before = _before(directory)
-    tags = (set(before.tags) | added) - {one.strip() for one in remove}
-    return _written(directory, Labels(before.name, tuple(sorted(tags)), before.note))
+    added, removed = {_checked_tag(one) for one in add}, {one.strip() for one in remove}
+    return _changed(directory, lambda before: replace(before, tags=tuple(sorted((set(before.tags) | added) - removed))))
 
 
 def annotate(directory: RunDirectory, note: str) -> Labels:
@@ -73,8 +73,7 @@ def annotate(directory: RunDirectory, note: str) -> Labels:
     """
     if len(note) > _LONGEST["note"]:
         raise SpecError(f"A note may have {_LONGEST['note']} characters. Received: {len(note)}")
-    before = _before(directory)
-    return _written(directory, Labels(before.name, before.tags, note.strip()))
+    return _changed(directory, lambda before: replace(before, note=note.strip()))
 
 
 def checked_name(name: str) -> str:
@@ -101,6 +100,22 @@ def _read(directory: RunDirectory) -> Labels:
     if not isinstance(tags, list) or not all(isinstance(one, str) for one in (name or "", note, *tags)):
         raise ValueError("a name, a tag or the note is no text")
     return Labels(name, tuple(sorted(tags)), note)
+
+
+def _changed(directory: RunDirectory, change: Callable[[Labels], Labels]) -> Labels:
+    """Change the labels as they are, while no other process changes them.
+
+    Raises:
+        RunStorageError: If they cannot be read or written, or somebody else does not come to an end with them.
+    """
+    lock = RunLock(directory.path / _LOCK)
+    if not lock.acquire(_LOCK_PATIENCE):
+        raise RunStorageError(f"{directory.labels} is being changed by another process, which does not end.")
+    try:
+        remove_leftovers(directory.labels)
+        return _written(directory, change(_before(directory)))
+    finally:
+        lock.release()
 
 
 def _before(directory: RunDirectory) -> Labels:
@@ -137,7 +152,7 @@ def _checked_tag(text: str) -> str:
 
 def _written(directory: RunDirectory, labels: Labels) -> Labels:
     try:
-        write_atomically(directory.labels, json.dumps(asdict(labels), indent=2))
+        write_atomically(directory.labels, json.dumps(asdict(labels), indent=2), flush=True)
     except OSError as error:
         raise RunStorageError(f"{directory.labels} cannot be written: {error.strerror or error}.") from error
     return labels

@@ -1,5 +1,7 @@
 """Names, tags and notes."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -92,3 +94,30 @@ def test_a_run_that_has_not_ended_is_not_deleted(directory):
     with pytest.raises(RunStateError, match=r"is starting\. Stop it first"):
         delete(Run(directory))
     assert directory.path.exists()
+
+
+def test_of_processes_that_add_tags_at_once_none_loses_one(directory):
+    code = """
+import sys
+from pathlib import Path
+from kplug.runs.directory import RunDirectory
+from kplug.runs.labels import tag
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(10):
+    tag(RunDirectory(Path(sys.argv[1])), [f"tag-{sys.argv[2]}-{number}"])
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(directory.path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.communicate("go\n")
+    assert len(read_labels(directory).tags) == 40
