@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kplug.errors import RunStateError, RunStorageError
-from kplug.runs.directory import create_run_directory, starting, write_atomically
+from kplug.runs.directory import create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.lock import RunLock
 from kplug.runs.process import start_worker
 from kplug.runs.run import ENDED, Run
@@ -66,6 +67,8 @@ def resume(run: Run, max_running: int | None = None) -> None:
     try:
         # Somebody else may have been faster.
         status = _resumable(run)
+        before = run.directory.status.read_bytes() if os.path.exists(run.directory.status) else None  # noqa: PTH110
+        remove_leftovers(run.directory.status)
         run.directory.control.unlink(missing_ok=True)
         now = time.time()
         fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
@@ -78,7 +81,9 @@ def resume(run: Run, max_running: int | None = None) -> None:
     try:
         start_worker(run.directory, backend)
     except RunStorageError:
-        write_atomically(run.directory.status, json.dumps(status, indent=2))
+        # As it was, to the byte: what could not be made out of it is no less damaged now.
+        with contextlib.suppress(OSError):
+            run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)
         raise
 
 

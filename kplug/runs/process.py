@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ _WORKER = "kplug.training.worker"
 _PLOTTER = "kplug.training.plot_runs"
 _CREATION_TOLERANCE = 1.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_UPTIME = Path("/proc/uptime")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def start_worker(directory: RunDirectory, backend: str) -> None:
@@ -61,17 +64,18 @@ def identity() -> dict[str, Any]:
     """Return what identifies the current process later: host, pid, and when it was created.
 
     `process_created` is a time of day, which changes for the same process when the clock is set; `process_start`, on
-    Linux, is counted from the machine's start.
+    Linux, is counted from the machine's start. `pid_namespace` tells containers of one machine apart.
     """
     import psutil
 
     process = psutil.Process()
-    start = _start_of(process.pid)
+    start, namespace = _start_of(process.pid), _pid_namespace()
     return {
         "host": socket.gethostname(),
         "pid": process.pid,
         "process_created": process.create_time(),
         **({} if start is None else {"process_start": start}),
+        **({} if namespace is None else {"pid_namespace": namespace}),
     }
 
 
@@ -88,7 +92,7 @@ def place_of(directory: RunDirectory) -> list[int]:
 def works_in(identified: Mapping[str, Any], directory: RunDirectory) -> bool:
     """Say whether an identified process works in a directory, and not in the one that this is a copy of."""
     place = identified.get("place")
-    if place is None or identified.get("host") != socket.gethostname():
+    if place is None or not _was_here(identified):
         return True
     try:
         return bool(place == place_of(directory))
@@ -101,7 +105,7 @@ def is_alive(identified: Mapping[str, Any]) -> bool | None:
 
     A pid alone proves nothing, since the system reuses it: the moment of its creation must match too.
     """
-    if identified.get("host") != socket.gethostname():
+    if not _was_here(identified):
         return None
     import psutil
 
@@ -165,6 +169,23 @@ def kill(identified: Mapping[str, Any]) -> bool:
     return True
 
 
+def _was_here(identified: Mapping[str, Any]) -> bool:
+    """Say whether a process ran among those that this one sees; containers and cloned machines may share a name."""
+    if identified.get("host") != socket.gethostname():
+        return False
+    start, boot = identified.get("process_start"), _boot_id()
+    if not isinstance(start, str) or boot is None:
+        return True
+    if start.partition("/")[0] == boot:
+        return identified.get("pid_namespace") in {None, _pid_namespace()}
+    # This machine was started anew, unless the other heart has beaten since then.
+    try:
+        booted = time.time() - float(_UPTIME.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return True
+    return not (identified.get("heartbeat") or 0.0) > booted
+
+
 def _is_killable(identified: Mapping[str, Any]) -> bool:
     """Say whether a process runs here that may be sent signals: 1 is the system itself, 0 and less mean groups."""
     return bool(is_alive(identified)) and int(identified["pid"]) > 1
@@ -183,8 +204,23 @@ def _start_of(pid: int) -> str | None:
     try:
         facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         # The name of the program, in parentheses, may hold anything.
-        return f"{_BOOT_ID.read_text(encoding='ascii').strip()}/{facts.rpartition(')')[2].split()[19]}"
+        boot = _boot_id()
+        return None if boot is None else f"{boot}/{facts.rpartition(')')[2].split()[19]}"
     except (OSError, ValueError, IndexError):
+        return None
+
+
+def _boot_id() -> str | None:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _pid_namespace() -> str | None:
+    try:
+        return str(_PID_NAMESPACE.readlink())
+    except OSError:
         return None
 
 

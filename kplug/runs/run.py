@@ -140,9 +140,14 @@ class Run:
         """End the worker at once; what it has done since its last checkpoint is lost.
 
         Raises:
-            RunStateError: If it has none on this machine.
+            RunStateError: If it has none on this machine, or its process is a script that records itself.
         """
         status = self.status
+        if status.get("tracked") and status["state"] not in ENDED:
+            raise RunStateError(
+                f"{self.id} is recorded by kplug.track: its process is a script or notebook with work of its own. To "
+                f"end the training alone: kplug runs stop {self.id}"
+            )
         # The process of a run that has ended may go on, if it is a notebook's, or another run's that this is a copy of.
         if status["state"] in ENDED or not kill(status):
             host = status.get("host")

@@ -103,7 +103,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         (
             *("state", "host", "error", "traceback", "phase", "artifact_error", "evaluation_error"),
-            *("process_start", "cwd", "parent", "data_sha256"),
+            *("process_start", "pid_namespace", "cwd", "parent", "data_sha256"),
         ),
         _is_text,
     ),

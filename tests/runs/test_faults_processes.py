@@ -92,6 +92,63 @@ def test_a_process_that_has_got_the_pid_gets_no_signal(run, sent):
     assert sent == []
 
 
+@pytest.fixture
+def other_boot(monkeypatch, tmp_path):
+    """This machine was started a minute ago."""
+    (tmp_path / "uptime").write_text("60.00 100.00\n")
+    monkeypatch.setattr(process, "_UPTIME", tmp_path / "uptime")
+    return {**identity(), "state": "running", "process_start": "another-boot/1"}
+
+
+def test_a_process_of_a_machine_of_the_same_name_is_believed_by_its_heartbeat(run, sent, other_boot):
+    set_status(run, **other_boot, place=[1, 2], heartbeat=time.time())
+    assert run.state == "running"
+    run.stop()
+    with pytest.raises(RunStateError, match="there is no process to kill"):
+        run.kill()
+    assert sent == []
+
+
+def test_a_process_from_before_the_machine_was_started_is_gone(run, other_boot):
+    set_status(run, **other_boot, heartbeat=time.time() - 61)
+    assert (run.state, "gone without a word" in run.status["error"]) == ("lost", True)
+
+
+def test_a_process_of_another_container_is_believed_by_its_heartbeat(run, sent):
+    elsewhere = {**identity(), "state": "running", "pid_namespace": "pid:[7]", "pid": 4194304}
+    set_status(run, **elsewhere, heartbeat=time.time())
+    assert run.state == "running"
+    run.stop()
+    assert sent == []
+    set_status(run, **elsewhere, heartbeat=time.time() - 121)
+    assert run.state == "lost"
+
+
+def test_the_process_of_a_tracked_run_is_not_killed(run, sent):
+    set_status(run, **identity(), state="running", tracked=True)
+    with pytest.raises(RunStateError, match=r"recorded by kplug\.track.*kplug runs stop"):
+        run.kill()
+    assert sent == []
+
+
+@pytest.mark.parametrize("content", ['{"state": "running", "pid": "odd", "later": 7}', '{"state"', None])
+def test_a_run_whose_worker_cannot_be_started_is_what_it_was(run, monkeypatch, content):
+    if content is None:
+        run.directory.status.unlink()
+    else:
+        run.directory.status.write_text(content)
+    (run.directory.path / ".status.json.17.new").touch()
+
+    def refuse(directory, backend):
+        raise RunStorageError("no process")
+
+    monkeypatch.setattr("kplug.runs.launch.start_worker", refuse)
+    with pytest.raises(RunStorageError, match="no process"):
+        resume(run)
+    assert (run.directory.status.read_text() if run.directory.status.exists() else None) == content
+    assert list(run.directory.path.glob(".status.json.*")) == []
+
+
 def test_a_process_is_not_ended_for_a_run_that_has_ended(run, sent):
     # A notebook that recorded a run, say.
     set_status(run, **identity(), state="completed", tracked=True)
