@@ -16,7 +16,7 @@ from kplug.runs.process import identity
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.spec import spec_from
 
-_TIME_LIMIT_SECONDS = 60.0
+_TIME_LIMIT_SECONDS = 600.0
 
 Drive = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
