@@ -17,6 +17,7 @@ from rich.text import Text
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line, safe_text
 from kplug.runs import MetricRecord, Run
+from kplug.runs.log_file import last_lines
 from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED
 from kplug.runs.trash import discard
@@ -232,7 +233,7 @@ def _report_end(run: Run, state: str, console: Console) -> int:
     if status.get("error"):
         console.print(Text(safe_line(f"error: {status['error']}"), style="red"))
     if state in {"failed", "lost"}:
-        lines = run.log().splitlines()[-_LOG_LINES:]
+        lines = last_lines(run.directory.log, _LOG_LINES)
         console.print(Text("\n".join(safe_line(line) for line in lines), style="dim"))
     if status.get("artifact_error"):
         console.print(Text(safe_line(f"warning: not every artifact could be drawn: {status['artifact_error']}")))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +13,6 @@ from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand, QuickGroup
 from kplug.cli.run_arguments import Json, Key, MaxRunning, RunsDir, cell, opened, root_of
 from kplug.plain_text import safe_text
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(cls=QuickGroup, help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -94,13 +92,15 @@ def log_command(
     if json:
         print_json({"id": found.id, "log": found.log()})
         return
-    shown = 0
+    from kplug.runs.log_file import LogReader
+
+    reader = LogReader(found.directory.log)
     while True:
-        ended = found.ended
-        text = found.log()
-        print(safe_text(text[shown:]), end="", flush=True)
-        shown = len(text)
-        if ended or not follow:
+        ended = found.ended or not follow
+        for text in reader.read(ended):
+            print(safe_text(text), end="")
+        sys.stdout.flush()
+        if ended:
             return
         time.sleep(_POLL_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -98,11 +99,11 @@ class Run:
         return system_frame(self.directory.system)
 
     def last_metrics(self) -> dict[str, float]:
-        """Return the metrics of the last whole epoch; empty before its end."""
-        for record in reversed(self.metrics()):
-            if record.epoch_end:
-                return dict(record.metrics)
-        return {}
+        """Return the metrics of the last whole epoch, if it is in the last 8 MiB of records; else nothing."""
+        from kplug.runs.summary import last_epoch_metrics
+
+        found = last_epoch_metrics(self.directory.metrics)
+        return {name: math.nan if value is None else value for name, value in found.items()}
 
     def events(self) -> list[dict[str, Any]]:
         """Return what happened to the run, oldest first: each event has its `time` and what it is, `event`."""

@@ -1,6 +1,7 @@
 """Runs as a reader sees them, without a worker."""
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -61,6 +62,15 @@ def test_parents_made_for_nothing_are_removed_again(tmp_path, monkeypatch):
     with pytest.raises(RunStorageError, match="No space left on device"):
         create_run_directory(tmp_path / "a" / "b", SPEC, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_metrics_are_read_from_the_end_of_the_records(run, monkeypatch):
+    with run.directory.metrics.open("w") as file:
+        file.write('{"step":1,"epoch":0,"time":1.0,"metrics":{"loss":1.5,"mae":null},"epoch_end":true}\n')
+        file.writelines(f'{{"step":{step},"epoch":1,"time":1.0,"metrics":{{"loss":1.0}}}}\n' for step in range(1000))
+    monkeypatch.setattr(runs.Run, "metrics", lambda run: pytest.fail("all records were read"))
+    found = run.last_metrics()
+    assert (found["loss"], math.isnan(found["mae"])) == (1.5, True)
 
 
 def test_the_last_metrics_are_those_of_the_last_whole_epoch(run):
