@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kplug.errors import RunStorageError
 from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.position import Position
 from kplug.training.recorder import Recorder
@@ -40,7 +41,7 @@ class Checkpointer(keras.callbacks.Callback):
         checkpoints: Where they go.
         schedule: When.
         recorder: Knows how far the training is.
-        capture: Returns what is kept besides the position.
+        capture: Returns what is kept besides the position; its `RunStorageError` ends the training.
         written: Told the position of each checkpoint, and what went wrong or `None`.
         mid_epoch: Whether an epoch can be taken up in its middle.
     """
@@ -91,6 +92,8 @@ class Checkpointer(keras.callbacks.Callback):
         try:
             state = writer.written({"position": asdict(position), **self._capture()})
             self._checkpoints.save(Checkpoint(position.step, state, writer.arrays))
+        except RunStorageError:
+            raise
         except (OSError, TypeError) as error:
             problem = f"{type(error).__name__}: {error}"
         self._last, self._last_time = position, time.monotonic()

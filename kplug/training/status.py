@@ -11,6 +11,7 @@ from typing import Any
 
 from kplug.errors import RunStorageError
 from kplug.runs.directory import RunDirectory, write_atomically, write_in_place
+from kplug.runs.json_file import read_json_object
 from kplug.runs.process import identity, place_of
 from kplug.runs.status_file import ENDED
 
@@ -27,6 +28,8 @@ class StatusWriter:
         stop_requested: Set once the run is asked to stop.
         trained: Whether a batch has been trained; before, the worker may still refuse the run.
         gone: Set once the run's directory is no longer where it was; the run is asked to stop then.
+        successor: The process that has the run now, if it was resumed elsewhere while this one stood still (a host that
+            was suspended, say). Nothing is written any more then, and the run is asked to stop.
         before: The status as it was when the worker started.
     """
 
@@ -39,11 +42,14 @@ class StatusWriter:
         self.before = dict(self._fields)
         self.stop_requested = threading.Event()
         self.gone = threading.Event()
+        self.successor: str | None = None
         self.trained = False
+        self._entered = False
 
     def __enter__(self) -> StatusWriter:
         state = "queued" if self._fields.get("state") == "queued" else "starting"
         self.update(**identity(), place=place_of(self._directory), state=state, started=time.time())
+        self._entered = True
         self._thread.start()
         return self
 
@@ -63,12 +69,15 @@ class StatusWriter:
         """Change fields and let the next heartbeat write them; cheap enough for every batch."""
         self._fields.update(fields)
 
-    def insist_there(self) -> None:
-        """Raise an error if the run has no directory any more.
+    def insist_mine(self) -> None:
+        """Raise an error if the run has no directory any more, or another worker.
 
         Raises:
             RunStorageError: If so.
         """
+        self._look_for_successor()
+        if self.successor is not None:
+            raise RunStorageError(f"{self._directory.id} was resumed elsewhere and goes on in {self.successor}.")
         if self.gone.is_set():
             raise RunStorageError(f"{self._directory.path} was moved or removed while the run went on.")
 
@@ -78,14 +87,34 @@ class StatusWriter:
 
     def _beat(self) -> None:
         while not self._ended.wait(_HEARTBEAT_SECONDS):
-            if not self.stop_requested.is_set() and self._directory.control.exists():
+            if not self.stop_requested.is_set() and self._asked_to_stop():
                 self.stop_requested.set()
             with self._lock:
                 if self.stop_requested.is_set() and self._fields["state"] in {"queued", "starting", "running"}:
                     self._fields["state"] = "stopping"
                 self._write()
 
+    def _asked_to_stop(self) -> bool:
+        try:
+            return self._directory.control.exists()
+        except OSError:
+            return False  # a file server that does not answer now; the next heartbeat looks again
+
+    def _look_for_successor(self) -> None:
+        """Find out whether the status is somebody else's by now."""
+        try:
+            found = read_json_object(self._directory.status)
+        except (OSError, ValueError):
+            return
+        if any(found.get(name) not in {None, self._fields.get(name)} for name in ("host", "pid", "resumed")):
+            self.successor = f"process {found.get('pid', '?')} on {found.get('host', 'another host')}"
+            self.stop_requested.set()
+
     def _write(self, flush: bool = False) -> None:
+        if self._entered:
+            self._look_for_successor()
+        if self.successor is not None:
+            return
         self._fields["heartbeat"] = time.time()
         fields = dict(self._fields)
         try:

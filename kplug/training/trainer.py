@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,48 +16,15 @@ from kplug.training import training_state
 from kplug.training.assembly import Assembly, prepare
 from kplug.training.best_model import BestModel
 from kplug.training.checkpointer import Checkpointer, Schedule
-from kplug.training.checkpoints import Checkpoint, Checkpoints
+from kplug.training.checkpoints import Checkpoints
 from kplug.training.fingerprint import fingerprint
-from kplug.training.performance import Execution, Machine, choose_execution
+from kplug.training.performance import Machine, choose_execution
 from kplug.training.pipeline import first_batch, fit_arguments, rest_of_epoch, steps_per_epoch, training_arrays
 from kplug.training.position import Position
 from kplug.training.recorder import Recorder
+from kplug.training.resumed import Resumed
 from kplug.training.run_callbacks import RunCallbacks
 from kplug.training.status import StatusWriter
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """What a run is taken up from.
-
-    Attributes:
-        checkpoint: The newest one that is whole, or `None`: the run begins anew.
-        execution: How the run was executed, or `None` if that is not known.
-    """
-
-    checkpoint: Checkpoint | None = None
-    execution: Execution | None = None
-
-    @property
-    def position(self) -> Position:
-        """Where the training begins."""
-        return Position() if self.checkpoint is None else Position(**self.checkpoint.state["position"])
-
-    @property
-    def records_size(self) -> int:
-        """Bytes of the metric records that were written before the checkpoint."""
-        return 0 if self.checkpoint is None else int(self.checkpoint.state["metrics_bytes"])
-
-    @property
-    def data(self) -> str | None:
-        """The fingerprint of the training data."""
-        return None if self.checkpoint is None else self.checkpoint.state["data"]
-
-    def training(self) -> Any:
-        """Return the training's state, as `training_state.capture` gave it, or `None`."""
-        if self.checkpoint is None:
-            return None
-        return training_state.read_back(self.checkpoint.state["training"], self.checkpoint.arrays)
 
 
 def train(
@@ -105,16 +71,22 @@ def train(
     data, own_callbacks = fit_arguments(dataset, arrays, execution, spec.batch_size, spec.seed)
     position = resumed.position
     kept = [*assembly.callbacks, *([BestModel(spec.best, directory.artifacts)] if spec.best else [])]
+
+    def capture() -> dict[str, Any]:
+        status.insist_mine()
+        return {
+            "training": training_state.capture(model, kept),
+            "metrics_bytes": records.flushed_size(),
+            "data": data_fingerprint,
+            "execution": execution.as_json(),
+        }
+
     recorder = Recorder(records, status, execution.record_every, position)
     checkpointer = Checkpointer(
         Checkpoints(directory.checkpoints, None if resumed.checkpoint is None else resumed.checkpoint.step),
         Schedule(spec.checkpoint_seconds, spec.checkpoint_batches, spec.checkpoint_epochs),
         recorder,
-        capture=lambda: {
-            "training": training_state.capture(model, kept),
-            "metrics_bytes": records.flushed_size(),
-            "data": data_fingerprint,
-        },
+        capture=capture,
         written=lambda reached, problem: _report_checkpoint(events, reached, problem),
         mid_epoch=rest_of_epoch(data["x"], 0) is not None,
     )
@@ -125,7 +97,7 @@ def train(
         spec.epochs,
         steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices),
         position,
-        resumed.training(),
+        _training_of(resumed),
         restored=lambda: records.cut(resumed.records_size),
     )
     if not status.stop_requested.is_set():
@@ -140,6 +112,13 @@ def train(
                 raise
             raise DataError(_misfit(spec, arrays, error)) from error
     return recorder
+
+
+def _training_of(resumed: Resumed) -> Any:
+    """Return the training's state, as `training_state.capture` gave it, or `None`."""
+    if resumed.checkpoint is None:
+        return None
+    return training_state.read_back(resumed.checkpoint.state["training"], resumed.checkpoint.arrays)
 
 
 def _fit(model: keras.Model, data: dict[str, Any], epochs: int, position: Position, callbacks: RunCallbacks) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kplug.training.assembly import Assembly
     from kplug.training.checkpoints import Checkpoint
     from kplug.training.recorder import Recorder
+    from kplug.training.resumed import Resumed
 
 _LOCK_PATIENCE = 10.0
 _WAITING_FOR_SHOWN = 5
@@ -43,20 +44,26 @@ def main() -> int:
     if not lock.acquire(_LOCK_PATIENCE):
         print(f"{directory.path} already has a worker; this one ends.", flush=True)
         return 1
-    with StatusWriter(directory) as status, _events(directory, status) as events:
-        signal.signal(signal.SIGTERM, lambda *_: status.request_stop())
-        # Ctrl-C in some terminals reaches every process; a run ends by SIGTERM or `kplug runs stop` alone.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's end is no run's end
+    status = StatusWriter(directory)
+    _heed_signals(status)  # before the status says whom to signal
+    with status, _events(directory, status) as events:
         try:
             ending = _waited(directory, status, events) or _executed(directory, status, events)
         except Exception as error:  # noqa: BLE001 - whatever ends a run is that run's result
             ending = _failure(error, status)
-        with contextlib.suppress(OSError):
-            events.write({"time": time.time(), "event": ending["state"], **_said(ending)})
+        if status.successor is None:
+            with contextlib.suppress(OSError):
+                events.write({"time": time.time(), "event": ending["state"], **_said(ending)})
         status.update(**ending, ended=time.time())
     return 1 if ending["state"] == "failed" else 0
+
+
+def _heed_signals(status: StatusWriter) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: status.request_stop())
+    # Ctrl-C in some terminals reaches every process; a run ends by SIGTERM or `kplug runs stop` alone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's end is no run's end
 
 
 @contextlib.contextmanager
@@ -116,40 +123,49 @@ def _waited(directory: RunDirectory, status: StatusWriter, events: RecordWriter)
 def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
     """Choose the devices and train, and return the status at the end."""
     from kplug.runs.spec import read_spec_values, spec_from
+    from kplug.training.checkpoints import Checkpoints
     from kplug.training.devices import use_device
+    from kplug.training.performance import Execution
+    from kplug.training.resumed import Resumed
     from kplug.training.system import SystemSampler
 
     spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
-    gpus = use_device(spec.device, directory, status.before.get("execution"), status.update)
+    checkpoint, problems = Checkpoints(directory.checkpoints).newest()
+    problems += _missing_records(checkpoint, directory)
+    # The status has it too, but is written every second, and lost more easily.
+    before = (checkpoint and checkpoint.state.get("execution")) or status.before.get("execution")
+    gpus = use_device(spec.device, directory, before, status.update)
+    resumed = Resumed(checkpoint, None if checkpoint is None else Execution.from_json(before))
     with SystemSampler(directory):
-        return _execute(spec, directory, status, events, gpus)
+        return _execute(spec, directory, status, events, gpus, resumed, problems)
 
 
 def _execute(
-    spec: RunSpec, directory: RunDirectory, status: StatusWriter, events: RecordWriter, gpus: list[Gpu] | None
+    spec: RunSpec,
+    directory: RunDirectory,
+    status: StatusWriter,
+    events: RecordWriter,
+    gpus: list[Gpu] | None,
+    resumed: Resumed,
+    problems: list[str],
 ) -> dict[str, Any]:
     """Train, and return the status at the end."""
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
-    from kplug.training.checkpoints import Checkpoints
     from kplug.training.devices import data_parallel, insist_found
     from kplug.training.environment import environment
-    from kplug.training.performance import Execution, set_up_backend
+    from kplug.training.performance import set_up_backend
 
-    checkpoint, problems = Checkpoints(directory.checkpoints).newest()
-    problems += _missing_records(checkpoint, directory)
-    execution = None if checkpoint is None else Execution.from_json(status.before.get("execution"))
     with ThreadPoolExecutor(1) as pool:
         # Git may take its time; importing Keras takes longer.
         surroundings = pool.submit(environment)
-        machine = replace(set_up_backend(spec.backend, execution), devices=max(1, len(gpus or ())))
+        machine = replace(set_up_backend(spec.backend, resumed.execution), devices=max(1, len(gpus or ())))
         import keras
 
         from kplug.training.assembly import assemble
-        from kplug.training.trainer import Resumed, train
+        from kplug.training.trainer import train
 
-    resumed = Resumed(checkpoint, execution)
     insist_found(spec.device, spec.backend, machine, gpus)
     _report_start(status, events, surroundings.result(), resumed.position.step, problems)
     keras.config.set_dtype_policy(spec.precision)
@@ -175,7 +191,7 @@ def _ending(
     model, dataset = assembly.model, assembly.dataset
     stopped = status.stop_requested.is_set() and not recorder.completed
     ending: dict[str, Any] = {"state": "stopped" if stopped else "completed", "phase": None}
-    status.insist_there()
+    status.insist_mine()
     # A run that was stopped before it was taken up has a model with fresh weights; that of its last time stays.
     if not recorder.began or recorder.position.step == 0:
         return ending

@@ -200,7 +200,7 @@ def test_a_worker_hears_that_its_directory_is_gone(run, monkeypatch):
         folder.rename(folder.with_name("elsewhere"))
         assert status.stop_requested.wait(10)
         with pytest.raises(RunStorageError, match="was moved or removed while the run went on"):
-            status.insist_there()
+            status.insist_mine()
     # Another directory in its place is not it either.
     assert not folder.exists()
 

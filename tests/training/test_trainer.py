@@ -1,22 +1,24 @@
 """Trainings that end in their middle and are taken up again, within this process and on any backend."""
 
 import contextlib
+import json
 
 import keras
 import numpy as np
 import pytest
 
 import kplug
-from kplug.errors import CheckpointError
-from kplug.runs.directory import create_run_directory
+from kplug.errors import CheckpointError, RunStorageError
+from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.records import RecordReader, RecordWriter
 from kplug.runs.spec import spec_from
 from kplug.training.assembly import Assembly
 from kplug.training.checkpoints import Checkpoints
-from kplug.training.performance import Machine
+from kplug.training.performance import Execution, Machine
 from kplug.training.pipeline import first_batch
+from kplug.training.resumed import Resumed
 from kplug.training.status import StatusWriter
-from kplug.training.trainer import Resumed, train
+from kplug.training.trainer import train
 from kplug.training.worker import _ending
 
 X = np.random.default_rng(0).normal(size=(1000, 3)).astype("float32")
@@ -296,3 +298,24 @@ class Seen(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.logs.append({name: float(value) for name, value in logs.items()})
+
+
+def test_a_worker_whose_run_was_resumed_elsewhere_writes_no_checkpoint(tmp_path):
+    class Suspended(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                write_atomically(run.directory.status, json.dumps({"pid": 1, "host": "elsewhere", "state": "running"}))
+
+    run = Training(tmp_path, checkpoint_epochs=1, callbacks=lambda: [Suspended()])
+    with pytest.raises(RunStorageError, match="goes on in process 1 on elsewhere"):
+        run.go_on()
+    assert run.position()["epoch"] == 1
+    assert [one["event"] for one in RecordReader(run.directory.events).read()] == ["checkpoint"]
+    assert json.loads(run.directory.status.read_text())["pid"] == 1
+
+
+def test_a_checkpoint_knows_how_the_run_was_executed(tmp_path):
+    run = Training(tmp_path, checkpoint_epochs=1).go_on()
+    found, _ = Checkpoints(run.directory.checkpoints).newest()
+    assert Execution.from_json(found.state["execution"]).steps_per_execution >= 1
+    assert found.state["execution"] == json.loads(run.directory.status.read_text())["execution"]
