@@ -6,10 +6,12 @@ import contextlib
 import csv
 import importlib
 import json
+import secrets
 import shutil
 import stat
 import time
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from kplug.errors import RunStorageError, SpecError
@@ -41,9 +43,10 @@ def export_run(run: Run, path: Path, file_format: str | None = None) -> None:
     """
     writers = {"csv": _write_csv, "parquet": _write_parquet, "tensorboard": write_events, "zip": _write_zip}
     write = writers[_format_of(path, file_format)]
-    aside = path.with_name(f".{path.name}.new")
+    if path.name in {"", ".."}:
+        raise SpecError(f"{path} is a directory that is there. Name the file or directory to be made: {path}/NAME")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
-        _remove(aside)
         write(run, aside)
         aside.replace(path)
     except RunStorageError:
@@ -72,18 +75,19 @@ def import_run(path: Path, root: Path | None = None) -> Run:
     try:
         with zipfile.ZipFile(path) as archive:
             run_id = _checked_id(archive, path)
-            aside = folder / f".{run_id}.import"
-            if (folder / run_id).exists():
-                raise RunStorageError(f"There is a run {run_id} in {folder} already.")
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
+            _insist_new(folder / run_id)
+            folder.mkdir(parents=True, exist_ok=True)
+            _insist_room(archive, path, folder)
+            aside = folder / f".{run_id}.{secrets.token_hex(8)}.import"
+            aside.mkdir()
             archive.extractall(aside)
         directory = RunDirectory(aside / run_id)
         if not is_run(directory):
             raise SpecError(f"{path} is no exported run: it has no spec.json.")
         spec_from(read_spec_values(directory.spec), f"spec.json of {path}")
+        _insist_new(folder / run_id)
         directory.path.rename(folder / run_id)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, say
         raise SpecError(f"{path} is no zip file, or is damaged: {error}") from error
     except FileNotFoundError as error:
         raise SpecError(f"There is no file {error.filename or path}.") from error
@@ -110,6 +114,30 @@ def _checked_id(archive: zipfile.ZipFile, path: Path) -> str:
     if others or not top or top.startswith(".") or not top.isprintable():
         raise SpecError(f"{path} is no exported run: it must hold one directory, the run's.")
     return top
+
+
+def _insist_new(place: Path) -> None:
+    """See to it that there is no run in a place.
+
+    Raises:
+        RunStorageError: If there is.
+    """
+    if place.exists():
+        raise RunStorageError(f"There is a run {place.name} in {place.parent} already.")
+
+
+def _insist_room(archive: zipfile.ZipFile, path: Path, folder: Path) -> None:
+    """See to it that what an archive says it holds fits on the disk; zipfile unpacks no more than that.
+
+    Raises:
+        RunStorageError: If it does not fit.
+    """
+    needed, free = sum(entry.file_size for entry in archive.infolist()), shutil.disk_usage(folder).free
+    if needed > free:
+        raise RunStorageError(
+            f"{path} holds {needed / 1e9:.1f} GB, and {folder} has room for {free / 1e9:.1f} GB. If that is more than "
+            "a run should have, the file is not what it seems."
+        )
 
 
 def _format_of(path: Path, given: str | None) -> str:

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shutil
 import stat
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from kplug.errors import RunStorageError, SpecError
+from kplug.runs import exchange
 from kplug.runs.comparison import differences, last_metrics
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.exchange import export_run, import_run
@@ -149,3 +152,42 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
     with pytest.raises((SpecError, RunStorageError)):
         import_run(tmp_path / "run.zip", tmp_path / "there")
     assert not list((tmp_path / "there").iterdir())
+
+
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_an_export_has_a_name(tmp_path, monkeypatch, place):
+    run = make(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match="is a directory that is there"):
+        export_run(run, Path(place))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_of_two_imports_of_one_run_the_second_takes_nothing_from_the_first(tmp_path, monkeypatch):
+    run = make(tmp_path / "here")
+    export_run(run, tmp_path / "run.zip")
+    extract, depth = zipfile.ZipFile.extractall, []
+
+    def slow(archive, folder):
+        extract(archive, folder)
+        depth.append(folder)
+        if len(depth) == 1:
+            import_run(tmp_path / "run.zip", tmp_path / "there")  # another process, meanwhile
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", slow)
+    with pytest.raises(RunStorageError, match="already"):
+        import_run(tmp_path / "run.zip", tmp_path / "there")
+    assert depth[0] != depth[1]
+    assert [path.name for path in (tmp_path / "there").iterdir()] == [run.id]
+    assert Run(exchange.RunDirectory(tmp_path / "there" / run.id)).spec == run.spec
+
+
+def test_an_archive_that_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run/spec.json", "{}")
+        archive.writestr("run/metrics.jsonl", b"0" * 10**7)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=10**7))
+    with pytest.raises(RunStorageError, match=r"room for 0\.0 GB"):
+        import_run(tmp_path / "bomb.zip", tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
