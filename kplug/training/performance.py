@@ -19,6 +19,9 @@ EXECUTION_SECONDS = 0.1
 _MOST_STEPS = 32
 _RECORD_SECONDS = 0.1
 _RECORDS_PER_EPOCH = 200
+_STEPS_PER_RECORD = 10
+"""Where nobody knows how long a step takes."""
+
 _CPU_FLOPS_PER_CORE = 50e9
 _GPU_FLOPS = 10e12
 _BACKWARD_FACTOR = 3
@@ -157,13 +160,14 @@ def choose_execution(
     steps = 1
     step_seconds = None
     steps_per_epoch = None if arrays is None else math.ceil(len(_first(arrays)) / batch_size)
-    if tensorflow and pipeline == "tensor":
+    if tensorflow and arrays is not None:
         from kplug.training.cost import forward_flops
 
         flops = forward_flops(model, arrays[0])
         if flops is not None:
             step_seconds = _step_seconds(flops, machine, batch_size)
-            steps = _steps_per_execution(step_seconds, steps_per_epoch or 1)
+            if pipeline == "tensor":
+                steps = _steps_per_execution(step_seconds, steps_per_epoch or 1)
     return Execution(
         device=machine.device,
         intra_op_threads=machine.intra_op_threads,
@@ -172,7 +176,7 @@ def choose_execution(
         pipeline=pipeline,
         fused_adam=tensorflow and machine.device == "cpu" and _is_plain_adam(optimizer),
         jit_compile="auto" if jit_compile is None else jit_compile,
-        record_every=_record_every(step_seconds, steps_per_epoch, steps),
+        record_every=record_every(step_seconds, steps_per_epoch, steps),
         devices=machine.devices,
     )
 
@@ -182,12 +186,20 @@ def _step_seconds(flops: float, machine: Machine, batch_size: int) -> float:
     return _BACKWARD_FACTOR * batch_size * flops / flops_per_second
 
 
-def _record_every(step_seconds: float | None, steps_per_epoch: int | None, steps_per_execution: int) -> int:
-    """Return a number of steps that has about ten records a second, and some hundred an epoch at most.
+def record_every(
+    step_seconds: float | None = None, steps_per_epoch: int | None = None, steps_per_execution: int = 1
+) -> int:
+    """Return the number of steps from one record of the metrics to the next.
 
-    To record a step is to wait for it, and a GPU that is waited for at every step stands still in between.
+    About ten records a second, and two hundred an epoch at most; where nobody knows how long a step takes, every tenth
+    step. To record a step is to wait for it, and a GPU that is waited for at every step stands still in between.
+
+    Args:
+        step_seconds: What a step may take, or `None`.
+        steps_per_epoch: Steps of an epoch, or `None`.
+        steps_per_execution: A number that divides the result.
     """
-    by_time = 1 if step_seconds is None else math.ceil(_RECORD_SECONDS / max(step_seconds, 1e-9))
+    by_time = _STEPS_PER_RECORD if step_seconds is None else math.ceil(_RECORD_SECONDS / max(step_seconds, 1e-9))
     by_epoch = math.ceil((steps_per_epoch or 1) / _RECORDS_PER_EPOCH)
     every = max(min(by_time, steps_per_epoch or by_time), by_epoch)
     return steps_per_execution * math.ceil(every / steps_per_execution)

@@ -24,17 +24,22 @@ class StatusWriter:
     The worker is the file's only writer. Use it as a context manager. A status that cannot be written (a full disk)
     costs the run nothing: the next heartbeat tries again.
 
+    Args:
+        directory: The run's directory.
+        stop_when_gone: Whether the run is to stop when its directory is no longer where it was.
+
     Attributes:
         stop_requested: Set once the run is asked to stop.
         trained: Whether a batch has been trained; before, the worker may still refuse the run.
-        gone: Set once the run's directory is no longer where it was; the run is asked to stop then.
+        gone: Set once the run's directory is no longer where it was.
         successor: The process that has the run now, if it was resumed elsewhere while this one stood still (a host that
             was suspended, say). Nothing is written any more then, and the run is asked to stop.
         before: The status as it was when the worker started.
     """
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, stop_when_gone: bool = True) -> None:
         self._directory = directory
+        self._stop_when_gone = stop_when_gone
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._fields: dict[str, Any] = json.loads(directory.status.read_text(encoding="utf-8"))
@@ -132,7 +137,8 @@ class StatusWriter:
             return
         if not there:
             self.gone.set()
-            self.stop_requested.set()
+            if self._stop_when_gone:
+                self.stop_requested.set()
         elif fields["state"] in ENDED:
             with contextlib.suppress(OSError):
                 write_in_place(self._directory.status, json.dumps({**fields, "traceback": None}))

@@ -16,16 +16,16 @@ import keras
 from kplug.errors import RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory, create_run_directory
+from kplug.runs.labels import checked_name
 from kplug.runs.records import RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.spec import RunSpec, spec_from
 from kplug.training.artifacts import save_model
 from kplug.training.environment import environment
+from kplug.training.performance import record_every
 from kplug.training.recorder import Recorder
 from kplug.training.status import StatusWriter
 from kplug.training.system import SystemSampler
-
-_RECORDS_PER_EPOCH = 200
 
 
 def track(
@@ -52,7 +52,7 @@ def track(
         records an error in it too.
 
     Raises:
-        SpecError: If `spec` has unknown fields or wrong values.
+        SpecError: If `spec` has unknown fields or wrong values, or the name control characters.
 
     Example:
 
@@ -86,7 +86,10 @@ class RunTracker(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._given = {**({} if spec is None else spec), **({} if name is None else {"name": name})}
-        _spec_of(self._given, "model", None, {})  # wrong fields are refused before anything starts
+        # Wrong fields are refused before anything starts.
+        given_name = _spec_of(self._given, "model", None, {}).name
+        if given_name is not None:
+            self._given["name"] = checked_name(given_name)
         self._save = save
         self._root = root
         self._parts: _Parts | None = None
@@ -156,14 +159,14 @@ class _Parts:
 
     def __init__(self, directory: RunDirectory, params: Mapping[str, Any]) -> None:
         self.directory = directory
-        self.status = StatusWriter(directory)
+        self.status = StatusWriter(directory, stop_when_gone=False)  # it is the script's fit, not the directory's
         self.status.__enter__()
         self.system = SystemSampler(directory)
         self.system.__enter__()
         self.events = RecordWriter(directory.events)
         self.events.write({"time": time.time(), "event": "started", **environment()})
         self.records = RecordWriter(directory.metrics)
-        every = max(1, (params.get("steps") or 1) // _RECORDS_PER_EPOCH)
+        every = record_every(steps_per_epoch=params.get("steps"))
         self.recorder = Recorder(self.records, self.status, every, printing=False)
 
     def finish(self, ending: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import kplug
 from kplug.training.cost import forward_flops
-from kplug.training.performance import EXECUTION_SECONDS, Machine, choose_execution
+from kplug.training.performance import EXECUTION_SECONDS, Machine, choose_execution, record_every
 
 CPU = Machine("cpu", 2, 2, 2)
 tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's kernel")
@@ -121,6 +121,39 @@ def test_other_backends_and_other_data_keep_single_steps():
     assert choose(small, backend="jax").pipeline == "array"
     other = choose_execution("tensorflow", CPU, small, keras.optimizers.SGD(), None, 128)
     assert (other.pipeline, other.steps_per_execution, other.fused_adam) == ("fit", 1, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps", "every"),
+    [
+        (None, 50, 10),
+        (None, 200, 10),
+        (None, 10_000, 50),
+        (None, 4, 4),
+        (None, None, 10),
+        (0.01, 1000, 10),
+        (0.001, 50, 50),
+        (1.0, 50, 1),
+    ],
+)
+def test_no_device_is_waited_for_at_every_step_unless_steps_are_long(seconds, steps, every):
+    assert record_every(seconds, steps) == every
+
+
+def test_other_backends_and_other_data_do_not_record_every_step():
+    small = built(keras.layers.Dense(10), shape=(64,))
+    assert choose(small, samples=128 * 50, backend="jax").record_every == 10
+    other = choose_execution("tensorflow", CPU, small, keras.optimizers.SGD(), None, 128)
+    assert other.record_every == 10
+
+
+@tensorflow_only
+def test_what_a_step_costs_is_counted_on_several_devices_too():
+    large = built(keras.layers.Dense(20_000), keras.layers.Dense(10), shape=(20_000,))
+    machine = Machine("gpu", 2, 2, 2, devices=2)
+    chosen = choose(large, samples=128 * 100, shape=(20_000,), machine=machine)
+    assert (chosen.pipeline, chosen.steps_per_execution) == ("array", 1)
+    assert chosen.record_every == 4
 
 
 @tensorflow_only

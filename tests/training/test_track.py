@@ -1,5 +1,7 @@
 """Runs of scripts, recorded beside the others."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import kplug
 from kplug.errors import RunStateError, SpecError
 from kplug.runs.launch import resume
 from kplug.runs.records import RecordReader
+from kplug.training import status as status_module
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 
@@ -79,6 +82,34 @@ def test_a_tracked_fit_is_stopped_and_the_script_goes_on(model, tmp_path):
     model.fit(X, X[:, :1], batch_size=1, epochs=100_000, verbose=0, callbacks=[stopper, tracker])
     assert tracker.run.state == "stopped"
     assert (tracker.run.directory.artifacts / "model.keras").exists()
+
+
+def test_removing_the_runs_directory_does_not_stop_the_scripts_fit(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(status_module, "_HEARTBEAT_SECONDS", 0.01)
+    tracker = kplug.track(runs_dir=tmp_path)
+    epochs = []
+
+    def remove(epoch, logs):
+        epochs.append(epoch)
+        status = tracker._parts.status
+        if epoch == 0:
+            while tracker.run.directory.path.exists():
+                shutil.rmtree(tracker.run.directory.path, ignore_errors=True)
+            assert status.gone.wait(10)
+        assert not status.stop_requested.is_set()
+
+    remover = keras.callbacks.LambdaCallback(on_epoch_end=remove)
+    model.fit(X, X[:, :1], epochs=3, verbose=0, callbacks=[tracker, remover])
+    assert epochs == [0, 1, 2]
+    assert not tracker.run.directory.path.exists()
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "two\nlines"])
+def test_a_name_that_is_no_text_is_refused(name, tmp_path):
+    for options in ({"name": name}, {"spec": {"name": name}}):
+        with pytest.raises(SpecError, match="A name may not have control characters"):
+            kplug.track(**options, runs_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("spec", [{"epoch": 3}, {"batch_size": 0}, {"model": 5}])
