@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 from typing import Any
 
 import keras
+
+from kplug.training.checkpoints import flush_directory
 
 MODEL_FILE = "model.keras"
 BEST_MODEL_FILE = "best.keras"
@@ -26,7 +29,11 @@ def save_model(model: keras.Model, directory: Path, name: str = MODEL_FILE) -> N
     aside = directory / f".new-{name}"
     try:
         model.save(aside)
+        # A loss of power must not leave a name without its content.
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
         aside.replace(directory / name)
+        flush_directory(directory)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -87,7 +87,7 @@ class Checkpoints:
             new_data.unlink(missing_ok=True)
             new_record.unlink(missing_ok=True)
             raise
-        _flush_directory(self._directory)
+        flush_directory(self._directory)
         self._keep({name, self._whole})
         self._whole = name
 
@@ -185,7 +185,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush_directory(directory: Path) -> None:
+def flush_directory(directory: Path) -> None:
+    """See to it that the names in a directory are on the disk."""
     if os.name != "posix":
         return
     descriptor = os.open(directory, os.O_RDONLY)

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from kplug.errors import CheckpointError, RunStorageError
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.records import RecordReader, RecordWriter
 from kplug.runs.spec import spec_from
+from kplug.training.artifacts import save_model
 from kplug.training.assembly import Assembly
 from kplug.training.checkpoints import Checkpoints
 from kplug.training.performance import Execution, Machine
@@ -319,3 +322,13 @@ def test_a_checkpoint_knows_how_the_run_was_executed(tmp_path):
     found, _ = Checkpoints(run.directory.checkpoints).newest()
     assert Execution.from_json(found.state["execution"]).steps_per_execution >= 1
     assert found.state["execution"] == json.loads(run.directory.status.read_text())["execution"]
+
+
+def test_a_saved_model_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("flushed") or fsync(descriptor))
+    monkeypatch.setattr(Path, "replace", lambda path, to: done.append("named") or replace(path, to))
+    save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), tmp_path)
+    assert done == ["flushed", "named", "flushed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
