@@ -13,7 +13,7 @@ from kplug.errors import RunStorageError
 from kplug.training.checkpoints import Checkpoint, Checkpoints
 from kplug.training.position import Position
 from kplug.training.recorder import Recorder
-from kplug.training.training_state import StateWriter
+from kplug.training.structures import StateWriter
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile
 
+import ml_dtypes
 import numpy as np
 
 from kplug.errors import RunStorageError
 
 FORMAT = 2
 _PLAIN_KINDS = "biufcSU"
+_DATES = "mM"
 _DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError, BadZipFile)
 
 
@@ -157,18 +159,23 @@ def _plain(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dic
     for name, array in arrays.items():
         if array.dtype.kind in _PLAIN_KINDS:
             plain[name] = array
-        else:  # bfloat16 and its like
+        elif can_be_kept(array.dtype):  # bfloat16 and its like, dates
             plain[name] = array.view(f"u{array.dtype.itemsize}")
             dtypes[name] = array.dtype.name
+        else:
+            raise TypeError(f"{name}: an array of dtype {array.dtype} cannot be kept in a checkpoint")
     return plain, dtypes
+
+
+def can_be_kept(dtype: np.dtype) -> bool:
+    """Say whether arrays of a dtype can be kept in a checkpoint; references to Python objects and records cannot."""
+    return dtype.kind in _PLAIN_KINDS or dtype.kind in _DATES or hasattr(ml_dtypes, dtype.name)
 
 
 def _as(array: np.ndarray, dtype: str | None) -> np.ndarray:
     if dtype is None:
         return array
-    import ml_dtypes
-
-    return array.view(getattr(ml_dtypes, dtype))
+    return array.view(getattr(ml_dtypes, dtype, dtype))
 
 
 def _digest_of(content: Mapping[str, Any]) -> str:

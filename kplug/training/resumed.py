@@ -30,8 +30,3 @@ class Resumed:
     def records_size(self) -> int:
         """Bytes of the metric records that were written before the checkpoint."""
         return 0 if self.checkpoint is None else int(self.checkpoint.state["metrics_bytes"])
-
-    @property
-    def data(self) -> str | None:
-        """The fingerprint of the training data."""
-        return None if self.checkpoint is None else self.checkpoint.state["data"]

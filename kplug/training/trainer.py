@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -25,6 +26,7 @@ from kplug.training.recorder import Recorder
 from kplug.training.resumed import Resumed
 from kplug.training.run_callbacks import RunCallbacks
 from kplug.training.status import StatusWriter
+from kplug.training.structures import read_back
 
 
 def train(
@@ -49,7 +51,8 @@ def train(
     model, dataset = assembly.model, assembly.dataset
     arrays = training_arrays(dataset.train)
     data_fingerprint = fingerprint(arrays)
-    _insist_same_data(resumed, data_fingerprint, spec)
+    validation_fingerprint = fingerprint(training_arrays(dataset.validation))
+    _insist_same_data(resumed, {"data": data_fingerprint, "validation": validation_fingerprint}, spec)
     if arrays is not None:
         prepare(model, arrays)
     execution = resumed.execution or choose_execution(
@@ -72,12 +75,24 @@ def train(
     position = resumed.position
     kept = [*assembly.callbacks, *([BestModel(spec.best, directory.artifacts)] if spec.best else [])]
 
+    named: set[str] = set()
+
+    def left_out(name: str) -> None:
+        if name not in named:
+            named.add(name)
+            message = (
+                f"checkpoints do not have {name}: it cannot be kept, and is as at the beginning when the run is resumed"
+            )
+            events.write({"time": time.time(), "event": "warning", "message": message})
+            print(f"warning: {message}", flush=True)
+
     def capture() -> dict[str, Any]:
         status.insist_mine()
         return {
-            "training": training_state.capture(model, kept),
+            "training": training_state.capture(model, kept, left_out),
             "metrics_bytes": records.flushed_size(),
             "data": data_fingerprint,
+            "validation": validation_fingerprint,
             "execution": execution.as_json(),
         }
 
@@ -118,7 +133,7 @@ def _training_of(resumed: Resumed) -> Any:
     """Return the training's state, as `training_state.capture` gave it, or `None`."""
     if resumed.checkpoint is None:
         return None
-    return training_state.read_back(resumed.checkpoint.state["training"], resumed.checkpoint.arrays)
+    return read_back(resumed.checkpoint.state["training"], resumed.checkpoint.arrays)
 
 
 def _fit(model: keras.Model, data: dict[str, Any], epochs: int, position: Position, callbacks: RunCallbacks) -> None:
@@ -159,10 +174,15 @@ def _build(model: keras.Model, data: dict[str, Any]) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _insist_same_data(resumed: Resumed, now: str | None, spec: RunSpec) -> None:
-    if resumed.checkpoint is not None and resumed.data != now:
+def _insist_same_data(resumed: Resumed, now: Mapping[str, str | None], spec: RunSpec) -> None:
+    if resumed.checkpoint is None:
+        return
+    before = resumed.checkpoint.state
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    if changed:
+        what = {"data": "training", "validation": "validation"}[changed[0]]
         raise DataError(
-            f"The training data of data set {spec.dataset.name} are not those that the run began with, so it cannot go "
+            f"The {what} data of data set {spec.dataset.name} are not those that the run began with, so it cannot go "
             "on. Bring them back, or start a new run."
         )
 

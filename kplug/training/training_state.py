@@ -3,71 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
 
 from kplug.errors import CheckpointError
+from kplug.training.structures import StateWriter
 
 _NOT_STATE = frozenset({"_model", "model", "params", "_params", "validation_data"})
-_ARRAY, _TUPLE = "__array__", "__tuple__"
 
 
-class StateWriter:
-    """Takes structures apart into what JSON can hold and arrays.
-
-    Attributes:
-        arrays: The arrays met so far, by name.
-    """
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, np.ndarray] = {}
-
-    def written(self, value: Any) -> Any:
-        """Return numbers, texts, arrays, and lists, tuples and dictionaries of them, as JSON can hold them.
-
-        Raises:
-            TypeError: If there is something else among them.
-        """
-        if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, np.generic)):
-            return value
-        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":
-            name = f"array-{len(self.arrays)}"
-            # 0-d arrays are told from scalars, which callbacks compare and count with.
-            self.arrays[name] = np.asarray(value)
-            return {_ARRAY: name, "scalar": isinstance(value, np.generic)}
-        if isinstance(value, tuple) and type(value) is tuple:
-            return {_TUPLE: [self.written(one) for one in value]}
-        if isinstance(value, list):
-            return [self.written(one) for one in value]
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {key: self.written(one) for key, one in value.items()}
-        raise TypeError(f"{type(value).__name__} cannot be kept in a checkpoint")
-
-
-def read_back(written: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Return what `StateWriter.written` was given."""
-    if isinstance(written, list):
-        return [read_back(one, arrays) for one in written]
-    if not isinstance(written, dict):
-        return written
-    if _ARRAY in written:
-        array = arrays[written[_ARRAY]]
-        return array[()] if written["scalar"] else array
-    if _TUPLE in written:
-        return tuple(read_back(one, arrays) for one in written[_TUPLE])
-    return {key: read_back(one, arrays) for key, one in written.items()}
-
-
-def capture(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, Any]:
+def capture(
+    model: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback],
+    left_out: Callable[[str], None] = lambda name: None,
+) -> dict[str, Any]:
     """Return the state of a model in training: its variables, its optimizer's, its metrics', all random generators,
     and what callbacks remember.
 
     A model with state outside its variables (a replay buffer) has a method `training_state()` that returns it, in
-    numbers, texts, arrays, and lists, tuples and dictionaries of them; and `restore_training_state(state)`, which takes
-    it back. Callbacks may have the same two methods; of others the attributes are kept.
+    numbers, texts, arrays, random generators, and lists, tuples, sets, deques and dictionaries of them; and
+    `restore_training_state(state)`, which takes it back. Callbacks may have the same two methods; of others the
+    attributes are kept, and `left_out` is told the names of those that cannot be.
     """
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
@@ -77,7 +38,7 @@ def capture(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -
         "optimizer": _values(model.optimizer.variables),
         "metrics": _values(model.metrics_variables),
         "random": _random_state(),
-        "callbacks": [_callback_state(callback) for callback in callbacks],
+        "callbacks": [_callback_state(callback, left_out) for callback in callbacks],
         "model": None if own is None else own(),
     }
 
@@ -102,7 +63,8 @@ def restore(state: Mapping[str, Any], model: keras.Model, callbacks: Sequence[ke
             own(remembered)
         else:
             operations = {name: getattr(keras.ops, operation) for name, operation in remembered["operations"].items()}
-            vars(callback).update({**remembered["attributes"], **operations})
+            for name, value in {**remembered["attributes"], **operations}.items():
+                _put_back(vars(callback), name, value)
     restore_random_state(state["random"])
 
 
@@ -133,7 +95,16 @@ def _values(variables: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _callback_state(callback: keras.callbacks.Callback) -> Any:
+def _put_back(attributes: dict[str, Any], name: str, value: Any) -> None:
+    there = attributes.get(name)
+    if isinstance(there, dict) and type(there) is not dict:  # a `defaultdict`, say, stays one
+        there.clear()
+        there.update(value)
+    else:
+        attributes[name] = value
+
+
+def _callback_state(callback: keras.callbacks.Callback, left_out: Callable[[str], None]) -> Any:
     own = getattr(callback, "training_state", None)
     if own is not None:
         return own()
@@ -149,6 +120,9 @@ def _callback_state(callback: keras.callbacks.Callback) -> Any:
         try:
             StateWriter().written(value)
         except TypeError:
+            # Code, and where files are, come back with the callback.
+            if not callable(value) and not isinstance(value, PurePath | ModuleType):
+                left_out(f"{type(callback).__name__}.{name}")
             continue
         attributes[name] = value
     return {"attributes": attributes, "operations": operations}

@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import random
+from collections import deque
 from pathlib import Path
 
 import ml_dtypes
@@ -12,7 +14,7 @@ import pytest
 
 from kplug.errors import RunStorageError
 from kplug.training.checkpoints import Checkpoint, Checkpoints
-from kplug.training.training_state import StateWriter, read_back
+from kplug.training.structures import StateWriter, read_back
 
 pytestmark = pytest.mark.neutral
 
@@ -32,6 +34,8 @@ def test_what_was_saved_is_read_back(checkpoints):
         "none": np.zeros((0, 2)),
         "number": np.array(3, "int64"),
         "text": np.array("abc"),
+        "dates": np.array(["2020-01-01", "NaT"], "datetime64[s]"),
+        "spans": np.array([[3]], "timedelta64[ms]"),
     }
     checkpoints.save(Checkpoint(7, {"epoch": 2, "name": None}, arrays))
     found, problems = checkpoints.newest()
@@ -153,7 +157,7 @@ def test_an_unknown_format_is_passed_over(checkpoints, tmp_path):
 
 
 def test_nothing_pickled_is_loaded(checkpoints, tmp_path):
-    with pytest.raises(TypeError, match="array of references"):
+    with pytest.raises(TypeError, match="object: an array of dtype object cannot be kept"):
         checkpoints.save(Checkpoint(1, {}, {"object": np.array([{}], dtype=object)}))
     assert checkpoints.newest() == (None, [])
 
@@ -180,6 +184,11 @@ def test_structures_come_back_as_they_were():
         "array": np.eye(2),
         "scalar": np.int64(4),
         "deep": {"empty": [], "zero": np.array(0.0)},
+        "recent": deque([1, 2, 3], maxlen=3),
+        "seen": {"b", "a"},
+        "fixed": frozenset({1}),
+        "by epoch": {0: "a", (1, 2): {3: None}},
+        "odd": {"__array__": 1},
     }
     writer = StateWriter()
     written = json.loads(json.dumps(writer.written(value)))
@@ -190,9 +199,23 @@ def test_structures_come_back_as_they_were():
     assert isinstance(found["scalar"], np.int64)
     assert found["deep"]["zero"].shape == ()
     np.testing.assert_array_equal(found["array"], value["array"])
+    for name in ("recent", "seen", "fixed", "by epoch", "odd"):
+        assert (found[name], type(found[name])) == (value[name], type(value[name]))
+    assert found["recent"].maxlen == 3
 
 
-@pytest.mark.parametrize("value", [object(), {1: "a"}, [len], np.array([None])])
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.Philox])
+def test_random_generators_go_on_drawing(bits):
+    generators = {"numpy": np.random.Generator(bits(3)), "python": random.Random(3)}
+    generators["numpy"].normal(size=7)
+    generators["python"].random()
+    writer = StateWriter()
+    found = read_back(json.loads(json.dumps(writer.written(generators))), writer.arrays)
+    assert found["numpy"].normal() == generators["numpy"].normal()
+    assert found["python"].random() == generators["python"].random()
+
+
+@pytest.mark.parametrize("value", [object(), {1: len}, [len], np.array([None]), np.zeros(1, [("a", "f4")])])
 def test_what_cannot_be_kept_is_refused(value):
     with pytest.raises(TypeError, match="cannot be kept in a checkpoint"):
         StateWriter().written(value)

@@ -1,8 +1,11 @@
 """Trainings that end in their middle and are taken up again, within this process and on any backend."""
 
 import contextlib
+import errno
 import json
 import os
+import queue
+from collections import defaultdict, deque
 from pathlib import Path
 
 import keras
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 
 import kplug
-from kplug.errors import CheckpointError, RunStorageError
+from kplug.errors import CheckpointError, DataError, RunStorageError
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.records import RecordReader, RecordWriter
 from kplug.runs.spec import spec_from
@@ -332,3 +335,130 @@ def test_a_saved_model_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypa
     save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), tmp_path)
     assert done == ["flushed", "named", "flushed"]
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+class Remembers(keras.callbacks.Callback):
+    """Has attributes of all kinds."""
+
+    def __init__(self):
+        super().__init__()
+        self.recent = deque(maxlen=2)
+        self.counts = defaultdict(int)
+        self.rng = np.random.default_rng(0)
+        self.drawn = {}
+        self.queue = queue.SimpleQueue()
+        self.lock = None
+        self.path = Path("somewhere")
+        self.way = print
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.recent.append(epoch)
+        self.counts["epochs"] += 1
+        self.drawn[epoch] = self.rng.integers(1000)
+
+
+def test_what_callbacks_remember_is_kept_and_what_cannot_be_is_named_once(tmp_path, capsys):
+    whole = Training(tmp_path / "whole", callbacks=lambda: [Remembers()]).go_on()
+    run = Training(tmp_path / "killed", callbacks=lambda: [Remembers()], checkpoint_batches=30).go_on((2, 60))
+    capsys.readouterr()
+    run.go_on()
+    for name in ("recent", "counts", "drawn"):
+        found, expected = (vars(one.callbacks_made[0])[name] for one in (run, whole))
+        assert (found, type(found)) == (expected, type(expected))
+    assert capsys.readouterr().out.count("checkpoints do not have Remembers.queue") == 1
+    warnings = [one for one in RecordReader(run.directory.events).read() if one["event"] == "warning"]
+    assert [one["message"].split(":")[0] for one in warnings] == ["checkpoints do not have Remembers.queue"] * 2
+
+
+def test_other_validation_data_are_refused(tmp_path):
+    run = Training(tmp_path, validation=(X[:20], Y[:20]), checkpoint_epochs=1).go_on(killed=(1, 50))
+    run.validation = X[:20], Y[:20] + 1
+    with pytest.raises(DataError, match="The validation data of data set d/d are not those that the run began with"):
+        run.go_on()
+
+
+def test_records_that_cannot_be_written_cost_no_model(tmp_path, monkeypatch):
+    run = Training(tmp_path)
+    write = RecordWriter._write_waiting
+
+    def full(writer):
+        if writer._path == run.directory.metrics and writer._waiting:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(writer)
+
+    monkeypatch.setattr(RecordWriter, "_write_waiting", full)
+    with pytest.raises(RunStorageError, match=r"metrics.jsonl cannot be written: No space left on device"):
+        run.go_on()
+    equal(run.saved().get_weights(), run.weights())
+
+
+class Replays(keras.Sequential):
+    """Keeps, outside its variables, how many epochs it has seen."""
+
+    def __init__(self, layers, **options):
+        super().__init__(layers, **options)
+        self.buffer = np.zeros(0)
+
+    def training_state(self):
+        return {"buffer": self.buffer, "position": len(self.buffer)}
+
+    def restore_training_state(self, state):
+        self.buffer = state["buffer"]
+        assert len(self.buffer) == state["position"]
+
+
+class Fills(keras.callbacks.Callback):
+    """Puts what an epoch began with into the model's buffer."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.buffer = np.append(self.model.buffer, logs["loss"])
+
+
+@pytest.mark.parametrize("kills", [[(1, 50)], [(0, 30), (0, 70), (1, 50), (1, 50), (2, 90)]], ids=["once", "often"])
+def test_a_models_own_state_outlasts_kills(tmp_path, kills):
+    options = {
+        "make": lambda: Replays([keras.layers.Dense(4), keras.layers.Dropout(0.3), keras.layers.Dense(1)]),
+        "callbacks": lambda: [Fills()],
+        "checkpoint_batches": 20,
+    }
+    whole = Training(tmp_path / "whole", **options).go_on()
+    run = Training(tmp_path / "killed", **options)
+    for kill in kills:
+        run.go_on(kill)
+    run.go_on()
+    np.testing.assert_array_equal(run.model.buffer, whole.model.buffer)
+    assert len(run.model.buffer) == 3
+    equal(run.weights(), whole.weights())
+    assert run.records() == whole.records()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({"checkpoint_batches": 30}, [30, 60, 90, 120, 150, 180, 210, 240, 270, 300]),
+        ({"checkpoint_epochs": 2}, [200, 300]),
+        ({"checkpoint_epochs": 1, "checkpoint_batches": 75}, [75, 100, 175, 200, 275, 300]),
+        ({}, [300]),
+    ],
+)
+def test_checkpoints_are_written_by_batches_and_by_epochs(tmp_path, schedule, expected):
+    batches = [(X[at : at + 10], Y[at : at + 10]) for at in range(0, 1000, 10)]
+    run = Training(tmp_path, lambda: Batches(batches), **schedule).go_on()
+    found = [one["step"] for one in RecordReader(run.directory.events).read() if one["event"] == "checkpoint"]
+    assert found == expected
+
+
+def test_a_run_in_mixed_precision_is_taken_up_in_its_middle(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        options = {"checkpoint_batches": 20, "optimizer": averaging}
+        whole = Training(tmp_path / "whole", **options).go_on()
+        run = Training(tmp_path / "killed", **options).go_on((2, 50))
+        assert run.position()["batch"] > 0
+        run.go_on()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    equal(run.weights(), whole.weights())
+    equal(run.saved().get_weights(), whole.saved().get_weights())
+    equal(*([keras.ops.convert_to_numpy(v) for v in one.model.optimizer.variables] for one in (run, whole)))
+    assert run.records() == whole.records()
