@@ -1,6 +1,12 @@
 """What is imported when: nothing that a person waits for may import Keras."""
 
+import json
+
 import pytest
+
+from kplug.runs.directory import create_run_directory, write_atomically
+from kplug.runs.process import identity
+from kplug.runs.spec import spec_from
 
 HEAVY = {"keras", "tensorflow", "tensorflow_probability", "jax", "torch", "textual", "numpy", "sklearn", "matplotlib"}
 
@@ -55,6 +61,22 @@ try:
 except SystemExit:
     pass
 """
+    assert modules_after(code) & {"pydantic", "rich"} == set()
+
+
+def test_a_list_with_a_run_that_goes_on_does_without_pydantic_and_the_catalog(modules_after, tmp_path):
+    code = f"""
+import sys
+sys.argv = ["kplug", "runs", "list", "--runs-dir", {str(tmp_path)!r}]
+from kplug.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+assert "kplug.catalog.discovery" not in sys.modules
+"""
+    directory = create_run_directory(tmp_path, spec_from({"model": "kplug/vae", "dataset": "kplug/digits"}), {})
+    write_atomically(directory.status, json.dumps({"state": "running", **identity()}))
     assert modules_after(code) & {"pydantic", "rich"} == set()
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kplug.catalog.component import KINDS, Component
-from kplug.catalog.description import Description, describe, known
-from kplug.catalog.discovery import components
-from kplug.catalog.resolution import resolve
 from kplug.cli.output import notice, print_fields, print_json, print_table
 from kplug.cli.quick import QuickCommand
 from kplug.plain_text import safe_text
+
+# Every command imports this module, and only some ask the catalog.
+if TYPE_CHECKING:
+    from kplug.catalog.description import Description
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +27,9 @@ def list_components(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the components that are installed, importing none of them."""
+    from kplug.catalog.description import known
+    from kplug.catalog.discovery import components
+
     found = components(kind)
     descriptions = known(found)
     if json:
@@ -45,6 +49,9 @@ def show_component(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a component's documentation, its hyper-parameters and where it comes from."""
+    from kplug.catalog.description import describe
+    from kplug.catalog.resolution import resolve
+
     component = resolve(name, kind)
     announce_inspection([component])
     description = describe(component)
@@ -58,6 +65,8 @@ def show_component(
 
 def announce_inspection(wanted: list[Component]) -> None:
     """Say what takes a few seconds, if a component's description is not in the cache."""
+    from kplug.catalog.description import known
+
     missing = sorted({component.distribution for component in wanted} - {one.distribution for one in known(wanted)})
     if missing:
         notice(f"Importing {', '.join(missing)} once, to learn what its components take …")

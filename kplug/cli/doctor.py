@@ -6,20 +6,15 @@ import importlib.util
 import os
 import platform
 import sys
-import tempfile
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from kplug import __version__
-from kplug.catalog.description import describe_all
-from kplug.catalog.discovery import catalog, components
 from kplug.cli.catalog import announce_inspection
 from kplug.cli.output import print_fields, print_json
 from kplug.cli.quick import QuickCommand
 from kplug.places import cache_root, runs_root
-from kplug.runs.devices import gpus
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-probability", "jax", "torch", "textual", "typer", "pydantic", "numpy")
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -35,6 +30,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
     The exit code is 1 if a plugin is broken or the runs directory cannot be written.
     """
+    from kplug.catalog.discovery import components
+
     announce_inspection(list(components()))
     report = _report()
     if json:
@@ -60,6 +57,8 @@ def _report() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -67,6 +66,8 @@ def _version(name: str) -> str | None:
 
 
 def _gpus() -> list[dict[str, Any]]:
+    from kplug.runs.devices import gpus
+
     return [
         {
             "device": f"gpu:{gpu.index}",
@@ -80,6 +81,9 @@ def _gpus() -> list[dict[str, Any]]:
 
 
 def _plugins() -> list[dict[str, Any]]:
+    from kplug.catalog.description import describe_all
+    from kplug.catalog.discovery import catalog, components
+
     descriptions = describe_all(components())
     plugins: dict[str, dict[str, Any]] = {}
     for component, description in descriptions.items():
@@ -101,6 +105,8 @@ def _plugins() -> list[dict[str, Any]]:
 
 
 def _writable(folder: Any) -> bool:
+    import tempfile
+
     existing = next(parent for parent in (folder, *folder.parents) if os.path.exists(parent))  # noqa: PTH110
     try:
         with tempfile.TemporaryDirectory(prefix=".kplug-", dir=existing):

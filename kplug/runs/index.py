@@ -152,17 +152,24 @@ def names(root: Path | None = None) -> dict[str, str | None]:
     folder = runs_root(root)
     with contextlib.suppress(sqlite3.Error), index_file(folder) as file:
         if file is not None:
+            state = file.state()
             seen = look(folder, file.changes())
             file.store(seen)
             found = {**dict(file.names()), **{name: summary["name"] for name, summary in seen.read.items()}}
-            return dict(sorted(found.items(), reverse=True))
+            if file.state() == state:
+                return dict(sorted(found.items(), reverse=True))
     return {summary["id"]: summary["name"] for summary in summaries(root)}
 
 
 def _asked(
     file: IndexFile, folder: Path, question: Question | None, sort: str | None, limit: int | None
 ) -> Found | None:
-    """Ask the file about what is settled and the directories about the rest; `None` where some field is unknown."""
+    """Ask the file about what is settled and the directories about the rest.
+
+    `None` where some field is unknown, or another process has changed the file meanwhile, and may have taken a run out
+    of it that it saw change.
+    """
+    state = file.state()
     known = file.changes()
     seen = look(folder, known)
     file.store(seen)
@@ -172,6 +179,8 @@ def _asked(
     if not unknown <= {field for summary in live.values() for field in fields_of(summary)}:
         return None
     settled = file.answers(question, sort, None if limit is None else limit + len(live))
+    if file.state() != state:
+        return None
     predicate = None if question is None else predicate_of(question)
     # Another process may have stored one that has ended since.
     chosen = [summary for summary in settled if summary["id"] not in live]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,20 @@ import orjson
 from kplug.runs.freshness import Look
 from kplug.runs.query import fields_of
 from kplug.runs.question import Question
-from kplug.runs.question_sql import FIELDS, rows_of, selected
+from kplug.runs.question_sql import FIELDS as FIELD_TABLE
+from kplug.runs.question_sql import rows_of, selected
+from kplug.runs.summary import FIELDS
 
 INDEX_FILE = ".index.sqlite"
-_VERSION = 3
+_MEANING = 4
+"""Another number for another meaning of a field, or another layout of the file; new fields make themselves known."""
+
+
+def _version_of(fields: Iterable[str]) -> int:
+    return zlib.crc32(" ".join([str(_MEANING), *fields]).encode()) & 0x7FFFFFFF
+
+
+_VERSION = _version_of(FIELDS)
 _PATIENCE_SECONDS = 0.25
 _RUNS = "CREATE TABLE runs (run INTEGER PRIMARY KEY, id TEXT NOT NULL, changed INTEGER NOT NULL, summary BLOB NOT NULL)"
 # What is asked each time is read from here, without the summaries between.
@@ -38,6 +49,10 @@ class IndexFile:
         """Return the runs it has, each with the moment its directory had changed when it was read."""
         rows = self._connection.execute("SELECT json_group_object(id, changed) FROM runs INDEXED BY changes")
         return orjson.loads(rows.fetchone()[0])
+
+    def state(self) -> int:
+        """Return a number that is another once another process has changed the file."""
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def summaries(self) -> list[Summary]:
         """Return all summaries."""
@@ -151,7 +166,7 @@ def _see_to_tables(connection: sqlite3.Connection) -> None:
         if version() != _VERSION:  # no other process has done it meanwhile
             for table in ("runs", "fields"):
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
-            for statement in (_RUNS, _CHANGES, FIELDS, f"PRAGMA user_version={_VERSION}"):
+            for statement in (_RUNS, _CHANGES, FIELD_TABLE, f"PRAGMA user_version={_VERSION}"):
                 connection.execute(statement)
 
 

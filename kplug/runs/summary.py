@@ -3,50 +3,71 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kplug.errors import SpecError
-from kplug.runs.labels import read_labels
+from kplug.runs.json_file import read_json_object
+from kplug.runs.labels import Labels, read_labels
 
 if TYPE_CHECKING:
     from kplug.runs.run import Run
-    from kplug.runs.spec import RunSpec
+
+_SECTIONS = ("model", "dataset", "loss", "optimizer", "schedule")
+_SETTINGS = {"backend": str, "device": str, "batch_size": int, "seed": int}
+_DEFAULTS = {"backend": "tensorflow", "device": "auto", "batch_size": 128, "seed": 0, "epochs": 10}
+"""Those of `RunSpec`, whose pydantic takes longer to import than a list of runs takes."""
 
 _TAIL_BYTES = (1 << 16, 1 << 23)
 
 
 def summary_of(run: Run) -> dict[str, Any]:
-    """Return a run's id, name, state, components, parameters, progress and last metrics, as JSON can hold them."""
-    status, labels = run.status, read_labels(run.directory)
+    """Return a run's id, name, state, components, parameters, progress and last metrics, as JSON can hold them.
+
+    Of a damaged spec, what it still says.
+    """
     try:
-        spec: RunSpec | None = run.spec
-    except SpecError:
+        spec = read_json_object(run.directory.spec)
+    except (OSError, ValueError):
         spec = None
+    return _in_short(run.id, run.status, read_labels(run.directory), spec, last_epoch_metrics(run.directory.metrics))
+
+
+def _in_short(
+    run_id: str,
+    status: Mapping[str, Any],
+    labels: Labels,
+    spec: Mapping[str, Any] | None,
+    metrics: dict[str, float | None],
+) -> dict[str, Any]:
+    asked = {} if spec is None else {**_DEFAULTS, **spec}
+    components = {section: _component(asked.get(section)) for section in _SECTIONS}
+    for one in (*_listed(asked.get("metrics")), *_listed(asked.get("callbacks"))):
+        components[one[0].rpartition("/")[2]] = one
+    names = {section: components[section] and components[section][0] for section in _SECTIONS}  # type: ignore[index]
+    gpus = [gpu for gpu in status.get("gpus") or () if isinstance(gpu, dict)]
     return {
-        "id": run.id,
-        "name": labels.name or (spec and spec.name),
+        "id": run_id,
+        "name": labels.name or _typed(str, asked.get("name")),
         "tags": list(labels.tags),
         "note": labels.note,
-        "state": status["state"],
-        "model": spec and spec.model.name,
-        "dataset": spec and spec.dataset.name,
-        "loss_name": spec and spec.loss and spec.loss.name,
-        "optimizer": spec and spec.optimizer and spec.optimizer.name,
-        "schedule": spec and spec.schedule and spec.schedule.name,
-        "backend": spec and spec.backend,
-        "device": spec and spec.device,
-        "batch_size": spec and spec.batch_size,
-        "seed": spec and spec.seed,
+        "state": status.get("state"),
+        "model": names["model"],
+        "dataset": names["dataset"],
+        "loss_name": names["loss"],
+        "optimizer": names["optimizer"],
+        "schedule": names["schedule"],
+        **{field: _typed(kind, asked.get(field)) for field, kind in _SETTINGS.items()},
         "epoch": status.get("epoch"),
-        "epochs": status.get("epochs") or (spec and spec.epochs),
+        "epochs": status.get("epochs") or _typed(int, asked.get("epochs")),
         "step": status.get("step"),
         "steps_per_epoch": status.get("steps_per_epoch"),
         "first_step": status.get("first_step"),
         "first_batch": status.get("first_batch"),
-        "gpus": [gpu.get("index") for gpu in status.get("gpus") or () if isinstance(gpu, dict)],
+        "gpus": [gpu.get("index") for gpu in gpus],
+        "gpu_uuids": [gpu.get("uuid") for gpu in gpus],
         "host": status.get("host"),
         "parent": status.get("parent"),
         "created": status.get("created"),
@@ -54,28 +75,32 @@ def summary_of(run: Run) -> dict[str, Any]:
         "started": status.get("started"),
         "ended": status.get("ended"),
         "error": status.get("error"),
-        "metrics": last_epoch_metrics(run.directory.metrics),
+        "metrics": metrics,
         "test_metrics": status.get("test_metrics") or {},
-        "parameters": {} if spec is None else _parameters(spec),
+        "parameters": {
+            f"{section}.{name}": value
+            for section, component in components.items()
+            if component is not None
+            for name, value in component[1].items()
+        },
     }
 
 
-def _parameters(spec: RunSpec) -> dict[str, Any]:
-    """Return the hyper-parameters that were set, by `section.parameter`."""
-    sections = {
-        "model": spec.model,
-        "dataset": spec.dataset,
-        "loss": spec.loss,
-        "optimizer": spec.optimizer,
-        "schedule": spec.schedule,
-        **{one.name.rpartition("/")[2]: one for one in (*spec.metrics, *spec.callbacks)},
-    }
-    return {
-        f"{section}.{name}": value
-        for section, component in sections.items()
-        if component is not None
-        for name, value in component.parameters.items()
-    }
+def _component(value: Any) -> tuple[str, Mapping[str, Any]] | None:
+    """Return a component's name and the parameters that were set, or `None` if it is none."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        return None
+    parameters = value.get("parameters")
+    return value["name"], parameters if isinstance(parameters, Mapping) else {}
+
+
+def _listed(value: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    found = [_component(one) for one in value] if isinstance(value, list) else []
+    return [one for one in found if one is not None]
+
+
+def _typed(kind: type, value: Any) -> Any:
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
 def last_epoch_metrics(path: Path) -> dict[str, float | None]:
@@ -108,3 +133,7 @@ def _last_epoch(lines: list[bytes]) -> dict[str, float | None] | None:
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             continue
     return None
+
+
+FIELDS = tuple(_in_short("", {}, Labels(), None, {}))
+"""The names of all that a summary has."""
