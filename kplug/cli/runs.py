@@ -151,9 +151,18 @@ def clone_command(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.PARAMETER=VALUE", help="A hyper-parameter that is to be another."),
     ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Another data set.")] = None,
+    loss: Annotated[str | None, typer.Option("--loss", help="Another loss.")] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="Another optimizer.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help="Another schedule of the learning rate.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Another number of epochs.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Another number of samples per step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed.")] = None,
+    backend: Annotated[str | None, typer.Option("--backend", help="Another backend.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="Another device.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="Another precision.")] = None,
+    jit: Annotated[bool | None, typer.Option("--jit/--no-jit", help="Compile training by XLA, or do not.")] = None,
+    best: Annotated[str | None, typer.Option("--best", metavar="METRIC", help="Keep the best model by this.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call the new run.")] = None,
     max_running: MaxRunning = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
@@ -165,7 +174,12 @@ def clone_command(
     from kplug.runs.launch import launch
 
     found = opened(run, runs_dir)
-    changed = {"epochs": epochs, "seed": seed, "device": device}
+    # A component that is chosen anew keeps none of the old one's parameters.
+    changed = {
+        **{"dataset": data, "loss": loss, "optimizer": optimizer, "schedule": schedule, "best": best, "jit": jit},
+        **{"epochs": epochs, "batch_size": batch_size, "seed": seed},
+        **{"backend": backend, "device": device, "precision": precision},
+    }
     values = {**found.spec.model_dump(), **{field: value for field, value in changed.items() if value is not None}}
     new = launch(
         complete({**values, "name": name}, settings or (), source=f"the spec of {found.id}"),

@@ -2,9 +2,12 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from kplug.cli.app import app
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.spec import spec_from
@@ -67,3 +70,32 @@ def test_one_run_that_cannot_go_keeps_no_other_from_going(run_kplug, root, tmp_p
     assert pruned.returncode == 2
     assert f"{oldest / 'lock'} cannot be locked" in pruned.stderr
     assert (newest.exists(), oldest.exists()) == (False, True)
+
+
+def test_a_clone_takes_other_settings_than_the_old_run(root, tmp_path, monkeypatch):
+    started = []
+
+    def launch(spec, folder, max_running, parent):
+        started.append((spec, parent))
+        return SimpleNamespace(id="new")
+
+    monkeypatch.setattr("kplug.runs.launch.launch", launch)
+    monkeypatch.setattr("kplug.runs.completion.complete", lambda values, settings, source: spec_from(values, source))
+    options = {
+        **{"batch-size": 7, "epochs": 3, "precision": "mixed_bfloat16", "best": "val_loss", "backend": "jax"},
+        **{
+            "schedule": "kplug/cosine_decay",
+            "optimizer": "kplug/sgd",
+            "loss": "kplug/focal_loss",
+            "data": "kplug/iris",
+        },
+    }
+    typed = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = CliRunner().invoke(app, ["runs", "clone", "first", "--detach", "--no-jit", *typed, *root])
+    assert done.exit_code == 0, done.output
+    ((spec, parent),) = started
+    assert parent in {path.name for path in (tmp_path / "runs").iterdir()}
+    assert (spec.batch_size, spec.epochs, spec.precision, spec.best) == (7, 3, "mixed_bfloat16", "val_loss")
+    assert (spec.backend, spec.jit, spec.model.name) == ("jax", False, "kplug/vae")
+    chosen = [part.name for part in (spec.schedule, spec.optimizer, spec.loss, spec.dataset)]
+    assert chosen == ["kplug/cosine_decay", "kplug/sgd", "kplug/focal_loss", "kplug/iris"]
