@@ -21,6 +21,7 @@ from record import machine, print_table, write_result
 from kplug.runs import open_run
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.index import INDEX_FILE, RunIndex, find, summaries
+from kplug.runs.process import identity
 from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.spec import spec_from
 
@@ -39,7 +40,7 @@ def make_runs(root: Path, count: int) -> None:
             metrics = {"loss": 1 / (epoch + 1), "val_loss": (number % 100) / 100 + 1 / (epoch + 1)}
             writer.write_metrics(MetricRecord(11 * epoch, epoch, time.time(), metrics, epoch_end=True))
         writer.close()
-        state = {"state": "completed"} if number < count - LIVE else {"state": "running", **_elsewhere()}
+        state = {"state": "completed"} if number < count - LIVE else {"state": "running", **_here()}
         write_atomically(directory.status, json.dumps({**state, "created": time.time(), "epoch": 50}))
         os.utime(directory.path, (time.time() - 3600,) * 2)
 
@@ -53,6 +54,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kplug-runs-") as folder:
         root = Path(folder)
         make_runs(root, count)
+        going_on = sum(one["state"] == "running" for one in summaries(root))
+        if going_on != LIVE:
+            raise SystemExit(f"{going_on} runs go on instead of {LIVE}")
         rebuilding = []
         for _ in range(3):
             for path in root.glob(f"{INDEX_FILE}*"):
@@ -107,9 +111,9 @@ def _look(root: Path) -> None:
         os.stat(f"{root}/{name}")  # noqa: PTH116
 
 
-def _elsewhere() -> dict[str, object]:
-    """Return what is known of a worker on another machine, whose heart is believed to beat."""
-    return {"host": "elsewhere", "pid": 1, "process_created": 0.0, "heartbeat": time.time() + 86400}
+def _here() -> dict[str, object]:
+    """Return what is known of a worker that lives as long as this process."""
+    return {**identity(), "heartbeat": time.time()}
 
 
 def _seconds(work) -> float:
