@@ -2,21 +2,17 @@
 
 import json
 import math
-import os
-import sys
-import types
 
 import numpy as np
 import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from metric_files import records_in, records_of, write
 
-from kplug.errors import KplugError, RunStorageError
-from kplug.runs import Run
-from kplug.runs.directory import RunDirectory
+from kplug.errors import RunStorageError
 from kplug.runs.records import MetricRecord, RecordReader, RecordWriter
-from kplug.runs.series import SeriesReader, decimated, read_arrays
+from kplug.runs.series import SeriesReader, read_arrays
 
 
 @pytest.fixture
@@ -27,46 +23,6 @@ def path(tmp_path):
 @pytest.fixture
 def cache(path):
     return path.with_name(".metrics.jsonl.columns")
-
-
-def write(path, steps, size=None, **metrics):
-    """Append a record for each step, at a time of its own."""
-    writer = RecordWriter(path, size)
-    for step in steps:
-        write.clock += 0.125
-        writer.write_metrics(MetricRecord(step, step // 10, write.clock, {"loss": 1 / (1 + step), **metrics}))
-    writer.close()
-
-
-write.clock = 1e9
-
-
-def records_of(arrays):
-    """Return columns as records, without the metrics that are NaN."""
-    return [
-        (
-            int(arrays.steps[row]),
-            int(arrays.epochs[row]),
-            float(arrays.times[row]),
-            bool(arrays.epoch_end[row]),
-            {name: float(values[row]) for name, values in arrays.metrics.items() if not math.isnan(values[row])},
-        )
-        for row in range(len(arrays))
-    ]
-
-
-def records_in(path):
-    """Return the same of what `RecordReader` reads."""
-    return [
-        (
-            one.step,
-            one.epoch,
-            one.time,
-            one.epoch_end,
-            {name: value for name, value in one.metrics.items() if not math.isnan(value)},
-        )
-        for one in RecordReader(path).read_metrics()
-    ]
 
 
 def test_records_become_columns(path):
@@ -243,198 +199,3 @@ def test_a_file_that_was_cut_and_goes_on_otherwise_is_read_anew(path):
     assert reader.refresh()
     assert not reader.refresh()
     assert len(reader.arrays()) == 0
-
-
-LARGE = 15_000
-
-
-@pytest.fixture
-def large(path):
-    write(path, range(LARGE), size=0)
-    return path
-
-
-def test_small_files_have_no_cache(path):
-    write(path, range(100))
-    read_arrays(path)
-    assert [one.name for one in path.parent.iterdir()] == ["metrics.jsonl"]
-
-
-def test_columns_come_from_the_cache(large, cache, monkeypatch):
-    read_arrays(large)
-    assert cache.exists()
-
-    def refused(*_):
-        raise AssertionError("parsed")
-
-    monkeypatch.setattr("kplug.runs.metric_arrays.LineParser.parse", refused)
-    arrays = read_arrays(large)
-    assert arrays.steps.tolist() == list(range(LARGE))
-    assert arrays.metrics["loss"].tolist() == [1 / (1 + step) for step in range(LARGE)]
-    assert arrays.metrics["loss"].flags.aligned
-    # The same content in another file, as after a copy.
-    content = large.read_bytes()
-    large.unlink()
-    large.write_bytes(content)
-    assert records_of(read_arrays(large)) == records_in(large)
-
-
-def test_what_is_new_is_added_to_what_is_cached(large, cache):
-    with large.open("ab") as file:
-        file.write(b"nonsense\n")
-    read_arrays(large)
-    write(large, range(LARGE, LARGE + 10), accuracy=0.5)
-    reader = SeriesReader(large)
-    reader.refresh()
-    assert records_of(reader.arrays()) == records_in(large)
-    assert reader.malformed == 1
-
-
-def test_a_cache_of_other_records_is_not_believed(large, cache):
-    lines = large.read_bytes().splitlines(keepends=True)
-    read_arrays(large)
-    # Of the same length, with the same ending.
-    lines[3] = lines[3].replace(b"0.25", b"0.75")
-    large.write_bytes(b"".join(lines))
-    assert read_arrays(large).metrics["loss"][3] == 0.75
-    write(large, range(5, 9), size=sum(map(len, lines[:5])))
-    assert read_arrays(large).steps.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: b"",
-        lambda content: b"\n",
-        lambda content: content[:-1],
-        lambda content: content + b"x",
-        lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
-        lambda content: content.replace(b'"rows": 15000', b'"rows": 15001'),
-        lambda content: b"null\n" * 3,
-    ],
-)
-def test_a_damaged_cache_is_replaced(large, cache, damage):
-    read_arrays(large)
-    whole = cache.read_bytes()
-    cache.write_bytes(damage(whole))
-    assert records_of(read_arrays(large)) == records_in(large)
-    assert cache.read_bytes() == whole
-
-
-def test_a_cache_is_seldom_written(large, cache):
-    def changes():
-        """Return whether reading changes the directory, which is where the index looks."""
-        before = large.parent.stat().st_mtime_ns
-        read_arrays(large)
-        return large.parent.stat().st_mtime_ns != before
-
-    assert changes()
-    assert not changes()
-    write(large, range(LARGE, LARGE + 100))
-    assert not changes()
-    # Quiet for an hour: what is there is all there will be.
-    os.utime(large, (large.stat().st_atime, large.stat().st_mtime - 3600))
-    assert changes()
-    assert not changes()
-    write(large, range(LARGE))
-    assert changes()
-
-
-def test_a_live_reader_keeps_a_cache_too(large, cache):
-    reader = SeriesReader(large)
-    reader.refresh()
-    first = cache.read_bytes()
-    write(large, range(10))
-    reader.refresh()
-    assert cache.read_bytes() == first
-    write(large, range(LARGE))
-    reader.refresh()
-    assert cache.read_bytes() != first
-    assert records_of(read_arrays(large)) == records_in(large)
-
-
-def test_a_directory_that_cannot_be_written_goes_without(large, cache, monkeypatch):
-    def denied(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("pathlib.Path.replace", denied)
-    assert len(read_arrays(large)) == LARGE
-    assert [one.name for one in large.parent.iterdir()] == ["metrics.jsonl"]
-
-
-def test_a_thinned_out_curve_keeps_its_extremes_and_its_order():
-    x = np.arange(100_000)
-    y = np.sin(x / 1e4)
-    y[12_345], y[77_777], y[500], y[501] = 5.0, -5.0, np.nan, np.inf
-    kept_x, kept_y = decimated(x, y, 400)
-    assert len(kept_x) <= 400
-    assert (np.diff(kept_x) > 0).all()
-    assert (y[kept_x] == kept_y).all()
-    assert {0, 12_345, 77_777, 99_999} <= set(kept_x.tolist())
-
-
-@pytest.mark.parametrize("points", [4, 5, 7, 8, 401])
-def test_a_curve_has_as_many_points_as_asked_for_at_most(points):
-    x = np.arange(1000)
-    assert 2 <= len(decimated(x, x * 1.0, points)[0]) <= points
-
-
-def test_short_curves_are_kept_without_what_is_not_finite():
-    x, y = decimated(np.arange(5), np.array([1.0, np.nan, 3.0, np.inf, 5.0]), 4)
-    assert (x.tolist(), y.tolist()) == ([0, 2, 4], [1.0, 3.0, 5.0])
-    assert len(decimated(np.arange(9), np.full(9, np.nan), 4)[0]) == 0
-    with pytest.raises(ValueError, match="points=3"):
-        decimated(np.arange(5), np.arange(5), 3)
-
-
-@pytest.fixture
-def run(tmp_path):
-    directory = RunDirectory(tmp_path)
-    writer = RecordWriter(directory.metrics)
-    writer.write_metrics(MetricRecord(3, 0, 1.5, {"loss": 0.5, "time": 9.0}))
-    writer.write_metrics(MetricRecord(4, 0, 2.5, {"loss": 0.25}, epoch_end=True))
-    samples = RecordWriter(directory.system)
-    samples.write({"time": 1.0, "cpu_percent": 50.0, "gpus": [{"memory_bytes": 7}, {"memory_bytes": None}]})
-    return Run(directory)
-
-
-def test_a_run_gives_its_metrics_as_arrays_and_as_a_data_frame(run):
-    pytest.importorskip("pandas")
-    assert run.metric_arrays().metrics["loss"].tolist() == [0.5, 0.25]
-    frame = run.metric_frame()
-    assert list(frame.columns) == ["step", "epoch", "time", "epoch_end", "loss", "metrics.time"]
-    assert frame["loss"].tolist() == [0.5, 0.25]
-    assert frame["time"].tolist() == [1.5, 2.5]
-    assert frame["metrics.time"].isna().tolist() == [False, True]
-    assert frame[frame["epoch_end"]]["step"].tolist() == [4]
-
-
-def test_samples_of_the_machine_become_a_data_frame(run):
-    pytest.importorskip("pandas")
-    frame = run.system_frame()
-    assert list(frame.columns) == ["time", "cpu_percent", "gpus.0.memory_bytes", "gpus.1.memory_bytes"]
-    assert frame["gpus.0.memory_bytes"].tolist() == [7]
-
-
-def test_what_a_data_frame_is_made_of(run, monkeypatch):
-    # TensorFlow imports pandas wherever it is, which takes half a second: it is not among what tests install.
-    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=lambda data: data))
-    frame = run.metric_frame()
-    assert list(frame) == ["step", "epoch", "time", "epoch_end", "loss", "metrics.time"]
-    assert frame["loss"].tolist() == [0.5, 0.25]
-    assert frame["time"].tolist() == [1.5, 2.5]
-    assert np.isnan(frame["metrics.time"]).tolist() == [False, True]
-    assert run.system_frame() == [
-        {"time": 1.0, "cpu_percent": 50.0, "gpus.0.memory_bytes": 7, "gpus.1.memory_bytes": None}
-    ]
-
-
-def test_without_pandas_it_is_named(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(KplugError, match="pip install pandas"):
-        run.metric_frame()
-
-
-def test_listing_runs_imports_neither_numpy_nor_msgspec(modules_after):
-    code = "import kplug.runs; kplug.runs.list_runs(); kplug.runs.Run.metric_arrays"
-    assert modules_after(code) & {"numpy", "msgspec", "tsdownsample"} == set()
