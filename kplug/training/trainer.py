@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kplug.errors import DataError, KplugError
 from kplug.runs.directory import RunDirectory
@@ -96,6 +97,7 @@ def train(
             "execution": execution.as_json(),
         }
 
+    steps = steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices)
     recorder = Recorder(records, status, execution.record_every, position)
     checkpointer = Checkpointer(
         Checkpoints(directory.checkpoints, None if resumed.checkpoint is None else resumed.checkpoint.step),
@@ -103,14 +105,15 @@ def train(
         recorder,
         capture=capture,
         written=lambda reached, problem: _report_checkpoint(events, reached, problem),
-        mid_epoch=rest_of_epoch(data["x"], 0) is not None,
+        # Of an epoch of unknown length nothing may be left, which Keras takes on TensorFlow alone.
+        mid_epoch=rest_of_epoch(data["x"], 0) is not None and (steps is not None or spec.backend == "tensorflow"),
     )
     callbacks = RunCallbacks(
         [*own_callbacks, *kept, recorder, checkpointer],
         kept,
         model,
         spec.epochs,
-        steps_per_epoch(dataset.train, arrays, spec.batch_size, execution.devices),
+        steps,
         position,
         _training_of(resumed),
         restored=lambda: records.cut(resumed.records_size),
@@ -170,8 +173,15 @@ def _build(model: keras.Model, data: dict[str, Any]) -> None:
 
     What that changes (metrics, random generators) is put back with the rest.
     """
-    model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(first_batch(data)))
+    batch = keras.tree.map_structure(_for_backend, first_batch(data))
+    model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(batch))
     model.optimizer.build(model.trainable_variables)
+
+
+def _for_backend(values: Any) -> Any:
+    """Return another library's tensors (those of a `tf.data.Dataset` on JAX, say) as arrays."""
+    foreign = hasattr(values, "__array__") and not keras.ops.is_tensor(values)
+    return np.asarray(values) if foreign else values
 
 
 def _insist_same_data(resumed: Resumed, now: Mapping[str, str | None], spec: RunSpec) -> None:
