@@ -4,21 +4,25 @@
 
 Each contestant is a run of its own kind (dropout, augmentation, annealing, callbacks, mixed precision, a schedule). It
 is killed with SIGKILL after a random time, resumed, killed again, until it has been killed often enough; then its last
-checkpoint (weights, optimizer, random generators, callbacks) and its metric records are compared with those of the
-same run without an interruption.
+checkpoint (weights, optimizer, random generators, callbacks, position), the model that it leaves, the names of its
+artifacts and its metric records are compared with those of the same run without an interruption.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import random
 import signal
 import tempfile
 import time
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from record import machine, write_result
 
@@ -46,6 +50,10 @@ RUNS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "neural_topic_model": (
         {"model": "neural_topic_model", "dataset": "synthetic_topics", "epochs": 30, "batch_size": 64},
         [],
+    ),
+    "moving_averages": (
+        {"model": "vae", "dataset": "digits", "epochs": 6, "batch_size": 16},
+        ["model.architecture=dense", "model.units=[32]", "optimizer.use_ema=true", "optimizer.ema_momentum=0.9"],
     ),
     "mixed_precision": (
         {
@@ -85,7 +93,7 @@ def main() -> None:
         kills += killed
         rows.append({"run": name, "kills": killed, "state": run.state, **_compared(reference, run)})
         print(rows[-1], flush=True)
-    equal = sum(row["weights_equal"] and row["records_equal"] for row in rows)
+    equal = sum(all(value for name, value in row.items() if name.endswith("_equal")) for row in rows)
     print(f"{equal} of {len(rows)} runs, killed {kills} times in all, equal the uninterrupted one to the bit")
     write_result(
         f"resume_{chosen.backend}",
@@ -166,10 +174,34 @@ def _compared(reference: Run, run: Run) -> dict[str, Any]:
     ]
     return {
         "weights_equal": equal,
+        "state_equal": _without_sizes(first.state) == _without_sizes(second.state),
+        "model_equal": _same_model(reference, run),
+        "artifacts_equal": [path.name for path in reference.artifacts()] == [path.name for path in run.artifacts()],
         "records_equal": records[0] == records[1],
         "malformed": readers[1].malformed,
         "test_equal": reference.status.get("test_metrics") == run.status.get("test_metrics"),
     }
+
+
+def _without_sizes(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's state but for the bytes of its records, whose times have more digits or fewer."""
+    return {name: value for name, value in state.items() if name != "metrics_bytes"}
+
+
+def _same_model(reference: Run, run: Run) -> bool:
+    """Say whether the models that two runs leave have the same weights: these have been averaged, checkpoints' not."""
+    weights = [_weights(one.directory.artifacts / "model.keras") for one in (reference, run)]
+    return weights[0].keys() == weights[1].keys() and all(
+        np.array_equal(array, weights[1][name], equal_nan=array.dtype.kind == "f") for name, array in weights[0].items()
+    )
+
+
+def _weights(model: Path) -> dict[str, np.ndarray]:
+    """Return all arrays of a saved model, its optimizer's too."""
+    found: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(model) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
 
 
 if __name__ == "__main__":
