@@ -1,4 +1,4 @@
-"""Text from runs and plugins made safe to show in a terminal: no colours, no escape sequences, no tricks of direction."""
+"""Text from runs and plugins made safe for a terminal: no colours, no escape sequences, no tricks of direction."""
 
 from __future__ import annotations
 

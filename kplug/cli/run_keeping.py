@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand
-from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, opened, root_of
+from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, moment, opened, root_of
 from kplug.errors import KplugError, RunStorageError, SpecError
 from kplug.plain_text import safe_text
+
+if TYPE_CHECKING:
+    from kplug.runs import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -161,8 +164,24 @@ def trash_command(
     elif json:
         print_json([{"id": run.id, "path": str(run.directory.path)} for run in found])
     else:
-        for run in found:
-            print(safe_text(run.id))
+        _print_kept(found)
+
+
+def _print_kept(runs: Sequence[Run]) -> None:
+    """Print what a person needs to know of runs that go or have gone."""
+    from kplug.runs.retention import size_of
+    from kplug.runs.summary import summary_of
+
+    rows = []
+    for run in runs:
+        known = summary_of(run)
+        rows.append(
+            (run.id, known["name"] or "", known["state"], moment(known["created"]), f"{size_of(run) / 1e6:.1f} MB")
+        )
+    if rows:
+        print_table(("ID", "NAME", "STATE", "CREATED", "SIZE"), rows)
+    else:
+        print("No runs.")
 
 
 def prune_command(
@@ -181,7 +200,14 @@ def prune_command(
     runs_dir: RunsDir = None,
 ) -> None:
     """Move runs that are old, too many or too large to the trash; those with a tag, or that go on, are kept."""
-    from kplug.runs.retention import bytes_in, drop_checkpoints, seconds_in, superfluous
+    from kplug.runs.retention import (
+        bytes_in,
+        checkpointed,
+        drop_checkpoints,
+        seconds_in,
+        size_of_checkpoints,
+        superfluous,
+    )
     from kplug.runs.trash import delete
 
     root = root_of(runs_dir)
@@ -193,20 +219,23 @@ def prune_command(
         keep,
         None if max_size is None else bytes_in(max_size),
     )
-    for run in found:
-        print(safe_text(run.id))
+    _print_kept(found)
+    superseded = checkpointed(root) if checkpoints else []
+    if checkpoints:
+        size = sum(size_of_checkpoints(run) for run in superseded)
+        print(f"Checkpoints of {len(superseded)} completed runs, {size / 1e6:.1f} MB, to be removed for good.")
     if dry_run:
         return
-    if found and not yes:
-        typer.confirm(f"Move {len(found)} runs to the trash?", abort=True)
+    if (found or superseded) and not yes:
+        typer.confirm(f"Move {len(found)} runs to the trash?" if found else "Remove these checkpoints?", abort=True)
     problems = []
     for run in found:
         try:
             delete(run)
         except KplugError as error:  # the others go all the same
             problems.append(str(error))
-    if checkpoints:
-        print(f"{drop_checkpoints(root) / 1e6:.1f} MB of checkpoints removed.")
+    for run in superseded:
+        drop_checkpoints(run)
     if problems:
         raise RunStorageError("\n".join(problems))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from kplug.cli.output import print_fields
+from kplug.cli.run_arguments import moment
 from kplug.runs import Run
 from kplug.runs.labels import read_labels
+from kplug.runs.run import seconds_taken
 from kplug.runs.summary import summary_of
 
 _CHECKPOINT = "checkpoint"
@@ -80,8 +81,9 @@ def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
     execution = status.get("execution")
     if isinstance(execution, dict):
         fields.append(("execution", ", ".join(f"{name} {value}" for name, value in execution.items())))
-    if status.get("started") and status.get("ended"):
-        fields.append(("took", f"{float(status['ended']) - float(status['started']):.1f} s"))
+    seconds = seconds_taken(status)
+    if seconds:
+        fields.append(("trained for", f"{seconds:.1f} s"))
     return fields
 
 
@@ -94,12 +96,8 @@ def _device(asked: str, status: Mapping[str, Any]) -> str:
 
 
 def _event(event: Mapping[str, Any]) -> tuple[str, str]:
-    try:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        moment = "?"
     said = [str(event.get("event"))]
     if "step" in event:
         said.append(f"at step {event['step']}")
     said += [str(event[name]) for name in ("error", "message") if event.get(name)]
-    return moment, " ".join(said)
+    return moment(event.get("time")), " ".join(said)

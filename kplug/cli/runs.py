@@ -57,8 +57,8 @@ def _print_runs(found: list[Any], columns: str | None) -> None:
         fields = [field.strip() for field in columns.split(",") if field.strip()]
         rows = []
         for one in found:
-            values = [value_of(one, field) for field in fields]
-            rows.append(tuple(cell(value) if has_value(value) else "" for value in values))
+            values = [(field, value_of(one, field)) for field in fields]
+            rows.append(tuple(cell(value, field) if has_value(value) else "" for field, value in values))
         print_table(tuple(field.upper() for field in fields), rows)
         return
     rows = []

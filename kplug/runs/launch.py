@@ -15,7 +15,7 @@ from kplug.errors import RunStateError, RunStorageError
 from kplug.runs.directory import create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.lock import RunLock
 from kplug.runs.process import start_worker
-from kplug.runs.run import ENDED, Run
+from kplug.runs.run import ENDED, Run, seconds_taken
 from kplug.runs.spec import RunSpec
 
 _LOCK_PATIENCE = 10.0
@@ -72,7 +72,8 @@ def resume(run: Run, max_running: int | None = None) -> None:
         run.directory.control.unlink(missing_ok=True)
         now = time.time()
         fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
-        fields |= {"resumed": now} if max_running is None else {"resumed": now, "max_running": max_running}
+        fields |= {"resumed": now, "seconds_before": seconds_taken(status)}
+        fields |= {} if max_running is None else {"max_running": max_running}
         write_atomically(run.directory.status, json.dumps(fields, indent=2))
     except OSError as error:
         raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error

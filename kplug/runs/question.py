@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from kplug.errors import QueryError
 
@@ -22,6 +24,13 @@ HELP = (
     "A question compares fields with values: val_loss<0.3 and model=vae. Operators: = != < <= > >= ~ (contains); "
     "and, or, not, parentheses."
 )
+
+
+TIMES = frozenset({"created", "queued", "started", "ended", "first_batch"})
+"""The fields that are moments, in seconds since the Unix epoch."""
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @dataclass(frozen=True)
@@ -129,8 +138,24 @@ class _Parser:
         operator = self._taken({"operator"}, f"an operator after {field!r}")
         kind = self._tokens[self._next][0] if self._next < len(self._tokens) else "end"
         value = self._taken({"word", "text"}, f"a value after {field}{operator}")
-        number = None if kind == "text" else _number(value)
+        number = self._moment(field, value) if field in TIMES else None if kind == "text" else _number(value)
         return Comparison(field, "=" if operator == "==" else operator, value.casefold(), number)
+
+    def _moment(self, field: str, text: str) -> float:
+        """Return what a time field is compared with: seconds, a date, or how long ago."""
+        number = _number(text)
+        if number is not None:
+            return number
+        found = _AGO.fullmatch(text.strip().lower())
+        if found is not None:
+            return time.time() - float(found[1]) * _SECONDS[found[2]]
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            raise self._error(
+                f"{field} is a moment: compare it with a date, as in 2026-11-20 or '2026-11-20 14:30', or with an age, "
+                "as in 2d"
+            ) from None
 
     def _take(self, kind: str, text: str) -> bool:
         if self._next < len(self._tokens) and self._tokens[self._next] == (kind, text):

@@ -13,7 +13,7 @@ from kplug.errors import RunStorageError, SpecError
 from kplug.runs.run import ENDED, Run, list_runs
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_BYTES = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 def superfluous(
@@ -56,23 +56,33 @@ def superfluous(
     return sorted(dropped, key=lambda run: run.id)
 
 
-def drop_checkpoints(root: Path | None = None) -> int:
-    """Remove the checkpoints of completed runs, which cannot be resumed, and return how many bytes that frees.
+def checkpointed(root: Path | None = None) -> list[Run]:
+    """Return the completed runs that have checkpoints, which nobody will go on from; those with a tag keep theirs."""
+    from kplug.runs.labels import read_labels
+
+    return [
+        run
+        for run in list_runs(root)
+        if run.state == "completed" and run.directory.checkpoints.is_dir() and not read_labels(run.directory).tags
+    ]
+
+
+def size_of_checkpoints(run: Run) -> int:
+    """Return how many bytes a run's checkpoints have."""
+    return _size(run.directory.checkpoints)
+
+
+def drop_checkpoints(run: Run) -> None:
+    """Remove a run's checkpoints.
 
     Raises:
         RunStorageError: If some cannot be removed.
     """
-    freed = 0
-    for run in list_runs(root):
-        folder = run.directory.checkpoints
-        if run.state != "completed" or not folder.is_dir():
-            continue
-        freed += _size(folder)
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise RunStorageError(f"{folder} cannot be removed: {error.strerror or error}.") from error
-    return freed
+    folder = run.directory.checkpoints
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise RunStorageError(f"{folder} cannot be removed: {error.strerror or error}.") from error
 
 
 def size_of(run: Run) -> int:

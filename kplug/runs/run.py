@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 from kplug.errors import RunStateError, RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
+from kplug.runs.lock import RunLock
 from kplug.runs.process import kill, request_stop
-from kplug.runs.records import MetricRecord, RecordReader
+from kplug.runs.records import MetricRecord, RecordReader, RecordWriter
 from kplug.runs.status_file import ENDED, read_status
+
+_KILL_PATIENCE = 5.0
 
 if TYPE_CHECKING:
     from kplug.runs.metric_arrays import MetricArrays
@@ -154,6 +159,30 @@ class Run:
             host = status.get("host")
             where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
             raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
+        _record_kill(self.directory)
+
+
+def seconds_taken(status: Mapping[str, Any]) -> float:
+    """Return how long a run has trained, its starts and interruptions left out; 0 where that is not known."""
+    begun = _number(status.get("first_batch"))
+    until = _number(status.get("ended") or status.get("heartbeat"))
+    return (max(0.0, until - begun) if begun and until else 0.0) + _number(status.get("seconds_before"))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def _record_kill(directory: RunDirectory) -> None:
+    """Write down that a run was killed, so that it is not taken for a crash, once its worker is gone."""
+    lock = RunLock(directory.lock)
+    with contextlib.suppress(OSError):  # it is killed all the same
+        if lock.acquire(_KILL_PATIENCE):
+            try:
+                with contextlib.closing(RecordWriter(directory.events)) as events:
+                    events.write({"time": time.time(), "event": "killed"})
+            finally:
+                lock.release()
 
 
 def list_runs(root: Path | None = None) -> list[Run]:

@@ -11,6 +11,7 @@ from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory
 from kplug.runs.lock import RunLock
 from kplug.runs.run import Run, is_run
+from kplug.runs.summary import summary_of
 
 TRASH = ".trash"
 _AGAIN = "~"
@@ -74,7 +75,7 @@ def restore(key: str, root: Path | None = None) -> Run:
     """Bring a run back from the trash.
 
     Args:
-        key: Its id, or the beginning of it.
+        key: Its id, its name, or the beginning of its id.
         root: The directory that holds the runs.
 
     Raises:
@@ -82,8 +83,12 @@ def restore(key: str, root: Path | None = None) -> Run:
         RunStorageError: If it cannot be moved.
     """
     folder = runs_root(root)
-    meant = [run for run in deleted(root) if key and run.id.startswith(key)]
-    exact = [run for run in meant if run.id == key] or meant
+    there = deleted(root) if key else []
+    exact = (
+        [run for run in there if run.id == key]
+        or [run for run in there if summary_of(run)["name"] == key]
+        or [run for run in there if run.id.startswith(key)]
+    )
     if len(exact) != 1:
         which = f"{len(exact)} runs" if exact else "no run"
         raise RunNotFoundError(f"{key!r} means {which} in the trash. `kplug runs trash` shows them.")

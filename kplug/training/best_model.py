@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kplug.errors import SpecError
 from kplug.runs.direction import higher_is_better
 from kplug.training.artifacts import BEST_MODEL_FILE, save_model
 
@@ -30,18 +31,11 @@ class BestModel(keras.callbacks.Callback):
         self._sign = {"min": 1.0, "max": -1.0}.get(direction, usual) if colon else usual
         self._directory = directory
         self._best = math.inf
-        self._missed = False
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         logs = logs or {}
         if self._name not in logs:
-            if not self._missed:
-                self._missed = True
-                print(
-                    f"warning: no best model is kept: there is no metric {self._name}, only {', '.join(logs)}",
-                    flush=True,
-                )
-            return
+            raise SpecError(f"best = {self._name!r}: there is no such metric. There are {', '.join(logs)}.")
         value = self._sign * float(logs[self._name])
         if value < self._best:
             try:

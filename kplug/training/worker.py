@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kplug.errors import KplugError, RunStorageError
+from kplug.errors import CheckpointError, KplugError, RunStorageError
 from kplug.runs.devices import Gpu, named_gpus
 from kplug.runs.directory import RunDirectory
 from kplug.runs.json_file import read_json_object
@@ -131,6 +131,12 @@ def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWrite
 
     spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
+    if problems and checkpoint is None:
+        # To begin anew here would cut the records of what was trained.
+        remedy = (
+            f"No checkpoint is left to go on from. Nothing was changed; to begin anew: kplug runs clone {directory.id}"
+        )
+        raise CheckpointError("\n".join([*problems, remedy]))
     problems += _missing_records(checkpoint, directory)
     # The status has it too, but is written every second, and lost more easily.
     before = (checkpoint and checkpoint.state.get("execution")) or status.before.get("execution")

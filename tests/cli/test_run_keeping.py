@@ -55,7 +55,7 @@ def test_runs_leave_and_come_back(run_kplug, root, tmp_path):
     (trashed,) = json.loads(run_kplug("runs", "trash", "--json", *root).stdout)
     assert trashed["id"] in deleted
     assert "is back" in run_kplug("runs", "trash", "--restore", trashed["id"], *root).stdout
-    assert len(run_kplug("runs", "prune", "--keep", "0", "--dry-run", *root).stdout.split()) == 2
+    assert len(run_kplug("runs", "prune", "--keep", "0", "--dry-run", *root).stdout.splitlines()) == 3
     assert len(json.loads(run_kplug("runs", "list", "--json", *root).stdout)) == 2
     assert run_kplug("runs", "prune", *root).returncode == 2
     run_kplug("runs", "prune", "--keep", "0", "--yes", *root)

@@ -1,5 +1,7 @@
 """Questions about runs."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +128,26 @@ def test_runs_are_sorted_by_a_field_and_those_without_it_come_last():
     assert numbers("latent_dim") == [0, 1, 2, 3]
     with pytest.raises(QueryError, match="No run has a field 'val_lss'"):
         numbers("val_lss")
+
+
+DAY = 86400.0
+
+
+def test_moments_are_compared_with_dates_and_ages():
+    now = time.time()
+    runs = [
+        {"id": "old", "created": now - 3 * DAY},
+        {"id": "new", "created": now - 60},
+        {"id": "none", "created": None},
+    ]
+
+    def fitting(question):
+        return [run["id"] for run in matching(runs, question)]
+
+    assert fitting("created>2d") == ["new"]
+    assert fitting("created<2d") == ["old"]
+    assert fitting(f"created<{time.strftime('%Y-%m-%d', time.localtime(now - 2 * DAY))}") == ["old"]
+    assert fitting(f"created>'{time.strftime('%Y-%m-%d %H:%M', time.localtime(now - DAY))}'") == ["new"]
+    assert fitting(f"created>={now - 61}") == ["new"]
+    with pytest.raises(QueryError, match="created is a moment: compare it with a date, as in 2026-11-20"):
+        fitting("created>yesterday")

@@ -9,7 +9,15 @@ import pytest
 from kplug.errors import SpecError
 from kplug.runs.directory import create_run_directory, write_atomically
 from kplug.runs.labels import tag
-from kplug.runs.retention import bytes_in, drop_checkpoints, seconds_in, size_of, superfluous
+from kplug.runs.retention import (
+    bytes_in,
+    checkpointed,
+    drop_checkpoints,
+    seconds_in,
+    size_of,
+    size_of_checkpoints,
+    superfluous,
+)
 from kplug.runs.run import Run
 from kplug.runs.spec import spec_from
 
@@ -86,8 +94,12 @@ def test_without_a_rule_all_stay(runs, tmp_path):
 
 
 def test_checkpoints_of_completed_runs_are_dropped(runs, tmp_path):
-    assert drop_checkpoints(tmp_path) == 4 * 10**6
-    assert [run.directory.checkpoints.exists() for run in runs] == [False, True, False, False, False]
+    tag(runs[4].directory, ["keep"])
+    found = checkpointed(tmp_path)
+    assert [size_of_checkpoints(run) for run in found] == [10**6] * 3
+    for run in found:
+        drop_checkpoints(run)
+    assert [run.directory.checkpoints.exists() for run in runs] == [False, True, False, False, True]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1.5h", 5400), ("30d", 30 * DAY), ("2W", 14 * DAY)])
@@ -95,13 +107,13 @@ def test_durations(text, seconds):
     assert seconds_in(text) == seconds
 
 
-@pytest.mark.parametrize(("text", "size"), [("500", 500), ("1.5 kB", 1500), ("20GB", 20 * 10**9)])
+@pytest.mark.parametrize(("text", "size"), [("500 B", 500), ("1.5 kB", 1500), ("20GB", 20 * 10**9)])
 def test_sizes(text, size):
     assert bytes_in(text) == size
 
 
 @pytest.mark.parametrize(
-    ("read", "text"), [(seconds_in, "30"), (seconds_in, "-1d"), (bytes_in, "x"), (bytes_in, "1PB")]
+    ("read", "text"), [(seconds_in, "30"), (seconds_in, "-1d"), (bytes_in, "x"), (bytes_in, "20"), (bytes_in, "1PB")]
 )
 def test_what_is_none_is_refused(read, text):
     with pytest.raises(SpecError, match=f"Received: '{text}'"):
