@@ -63,6 +63,7 @@ class Progress:
         self._reader = RecordReader(run.directory.metrics)
         self._first: MetricRecord | None = None
         self._told = 0
+        self._since = float(run.status.get("resumed") or 0.0)
 
     def refresh(self) -> list[MetricRecord]:
         """Read what is new, and return the epochs that have ended since the last call."""
@@ -72,10 +73,13 @@ class Progress:
         if self._reader.restarts != restarts:
             self.epochs, self.last, self._first = [], None, None
         for record in records:
-            self._first = self._first or record
             self.last = record
             if record.epoch_end:
                 self.epochs.append(record)
+            if record.time >= self._since:
+                self._first = self._first or record
+            else:  # before the run was resumed, which is neither told again nor says how fast it is
+                self._told = len(self.epochs)
         # Those that a resumed run has done again were told.
         told, self._told = self._told, max(self._told, len(self.epochs))
         return self.epochs[told:]
@@ -129,7 +133,11 @@ def _show_live(progress: Progress, console: Console) -> str:
 
 def _show_lines(progress: Progress, console: Console) -> str:
     console.print(Text(f"run {progress.run.id}"))
+    resumed = "resumed" in progress.run.status
     while True:
+        if resumed and progress.status.get("first_step") is not None:
+            console.print(Text(f"resumed at step {progress.status['first_step']}"))
+            resumed = False
         for record in progress.refresh():
             rate = progress.batches_per_second
             shown = [f"{name} {value:.6g}" for name, value in record.metrics.items()]

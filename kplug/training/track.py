@@ -42,8 +42,9 @@ def track(
     Args:
         name: What to call the run.
         spec: What to record of what was asked: the fields of a run spec, such as `{"model": {"name": "my_model",
-            "parameters": {"width": 8}}, "dataset": "my_data", "batch_size": 32}`. What is missing is read off the
-            model where that can be done.
+            "parameters": {"width": 8}}, "dataset": "my_data", "batch_size": 32}`. Other
+            names, `{"lr": 0.1}`, are the script's own and count as parameters of the model. What is missing is read off
+            the model where that can be done.
         save: Whether to leave the model as `model.keras` at the end.
         runs_dir: The directory that holds the runs; the usual one by default.
 
@@ -52,7 +53,7 @@ def track(
         records an error in it too.
 
     Raises:
-        SpecError: If `spec` has unknown fields or wrong values, or the name control characters.
+        SpecError: If `spec` has values that cannot be recorded, or the name control characters.
 
     Example:
 
@@ -193,4 +194,11 @@ def _spec_of(given: Mapping[str, Any], model: str, optimizer: Any, params: Mappi
         known["optimizer"] = {"name": type(optimizer).__name__.lower(), "parameters": parameters}
     if params.get("epochs"):
         known["epochs"] = params["epochs"]
-    return spec_from({**known, **given}, "the spec given to kplug.track")
+    # What a run spec has no field for is the script's own: a learning rate, a note on the data.
+    own = {name: value for name, value in given.items() if name not in RunSpec.model_fields}
+    asked = {name: value for name, value in given.items() if name in RunSpec.model_fields}
+    values = {**known, **asked}
+    if own:
+        part = values["model"] if isinstance(values["model"], Mapping) else {"name": values["model"]}
+        values["model"] = {**part, "parameters": {**part.get("parameters", {}), **own}}
+    return spec_from(values, "the spec given to kplug.track")

@@ -63,3 +63,20 @@ def test_a_sparkline_scales_to_its_values(values, line):
 
 def test_a_long_history_is_averaged_to_the_width():
     assert sparkline([0.0] * 50 + [1.0] * 50, 2) == "▁█"
+
+
+def test_what_a_resumed_run_did_before_is_not_told_again_and_says_nothing_of_its_speed(progress):
+    directory = progress.run.directory
+    write_atomically(
+        directory.status,
+        json.dumps({"state": "running", "steps_per_epoch": 10, "resumed": 1000.0, "first_step": 20, **identity()}),
+    )
+    again = Progress(progress.run)
+    assert again.refresh() == []
+    assert again.batches_per_second is None
+    writer = RecordWriter(directory.metrics)
+    writer.write_metrics(MetricRecord(25, 2, 1001.0, {"loss": 5.5}))
+    writer.write_metrics(MetricRecord(30, 2, 1002.0, {"loss": 5.0}, epoch_end=True))
+    assert [record.epoch for record in again.refresh()] == [2]
+    assert again.batches_per_second == 5.0
+    assert again.share == 0.75

@@ -112,8 +112,15 @@ def test_a_name_that_is_no_text_is_refused(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("spec", [{"epoch": 3}, {"batch_size": 0}, {"model": 5}])
+@pytest.mark.parametrize("spec", [{"batch_size": 0}, {"model": 5}])
 def test_a_wrong_spec_is_refused_before_anything_starts(spec, tmp_path):
     with pytest.raises(SpecError, match=f"kplug.track: {next(iter(spec))}"):
         kplug.track(spec=spec, runs_dir=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_scripts_own_values_count_as_parameters_of_its_model(model, tmp_path):
+    spec = {"lr": 0.1, "model": {"name": "mine", "parameters": {"width": 8}}}
+    tracker = kplug.track(spec=spec, save=False, runs_dir=tmp_path)
+    model.fit(X, X[:, :1], verbose=0, callbacks=[tracker])
+    assert tracker.run.spec.model.parameters == {"width": 8, "lr": 0.1}
