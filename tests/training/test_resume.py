@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from waiting import wait
 
+import kplug
 from kplug.errors import RunStateError
 from kplug.runs import open_run
 from kplug.runs.completion import complete
@@ -36,12 +37,14 @@ SETTINGS = [
     "reduce_lr_on_plateau.min_delta=0.8",
     "early_stopping.patience=2",
     "early_stopping.restore_best_weights=true",
+    "optimizer.use_ema=true",
+    "optimizer.ema_momentum=0.9",
 ]
 
 
 def start(root, **values):
     values = {**VALUES, "backend": keras.backend.backend(), **values}
-    settings = [one for one in SETTINGS if one.startswith("model") or values["callbacks"]]
+    settings = [one for one in SETTINGS if one.startswith(("model", "optimizer")) or values["callbacks"]]
     return launch(complete(values, settings), root)
 
 
@@ -97,6 +100,14 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(whole, tmp_path, 
     assert run.status["test_metrics"] == whole.status["test_metrics"]
     assert [path.name for path in run.artifacts()] == [path.name for path in whole.artifacts()]
     assert "best.keras" in [path.name for path in run.artifacts()]
+    # Checkpoints are taken before the moving averages become the weights.
+    equal_models(run, whole)
+
+
+def equal_models(run, other):
+    first, second = (kplug.load_model(one.directory.artifacts / "model.keras").get_weights() for one in (run, other))
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.neutral
@@ -172,3 +183,31 @@ def test_what_happened_and_where_is_recorded(whole):
     assert len(events(whole, "completed")) == 1
     assert len(json.loads(whole.directory.status.read_text())["data_sha256"]) == 64
     assert open_run(whole.id, whole.directory.path.parent).state == "completed"
+
+
+@pytest.mark.neutral
+def test_runs_wait_for_a_place_and_leave_the_queue_when_stopped_or_killed(tmp_path):
+    values = {"epochs": 100_000, "callbacks": [], "best": None}
+    going_on = start(tmp_path, **values)
+    wait(going_on, lambda run: "pid" in run.status)
+    spec = going_on.spec
+    stopped, killed, next_one = (launch(spec, tmp_path, max_running=1) for _ in range(3))
+    for run in (stopped, killed, next_one):
+        wait(run, lambda run: run.status.get("before_it"))
+        assert run.state == "queued"
+    stopped.stop()
+    wait(stopped)
+    os.kill(killed.status["pid"], signal.SIGKILL)
+    wait(killed)
+    assert (stopped.state, killed.state, next_one.state) == ("stopped", "lost", "queued")
+    assert not stopped.metrics()
+    wait(going_on, lambda run: run.ended or run.metrics())
+    going_on.stop()
+    wait(going_on)
+    wait(next_one, lambda run: run.ended or run.metrics())
+    assert (going_on.state, next_one.state) == ("stopped", "running")
+    resume(killed, max_running=1)
+    wait(killed, lambda run: run.status.get("before_it"))
+    killed.stop()
+    next_one.stop()
+    assert [wait(run).state for run in (killed, next_one)] == ["stopped", "stopped"]
