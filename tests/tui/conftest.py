@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Callable, Coroutine
@@ -38,6 +39,8 @@ MakeRun = Callable[..., RunDirectory]
 def make_run(tmp_path: Path) -> MakeRun:
     """Make a run in `tmp_path / "runs"`: its state, its losses by epoch, and fields of its spec."""
 
+    numbers = itertools.count()
+
     def make(
         state: str = "completed",
         losses: tuple[float, ...] = (3.0, 2.0, 1.0),
@@ -47,8 +50,10 @@ def make_run(tmp_path: Path) -> MakeRun:
     ) -> RunDirectory:
         spec = spec_from({"model": "kplug/vae", "dataset": "kplug/digits", "epochs": 4, **fields})
         directory = create_run_directory(tmp_path / "runs", spec, {})
-        if run_id is not None:
-            directory = RunDirectory(directory.path.rename(tmp_path / "runs" / run_id))
+        # Ids of one second are in no order; these are in the order in which they were made.
+        number = next(numbers)
+        run_id = run_id or f"20250101-{number:06}-vae-digits-{number:04x}"
+        directory = RunDirectory(directory.path.rename(tmp_path / "runs" / run_id))
         now = time.time() if now is None else now
         writer = RecordWriter(directory.metrics)
         for epoch, loss in enumerate(losses):

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from textual import events
 from textual.widgets import Input, Static
 
 from kplug.runs import open_run
@@ -299,5 +300,33 @@ def test_a_run_can_be_opened_by_what_was_copied(app, make_run, drive, tmp_path):
             await until(pilot, lambda: len(table(app).rows) == 1)
             await pilot.press("y")
             assert open_run(app.clipboard, tmp_path / "runs").id == directory.id
+
+    drive(steps)
+
+
+def test_words_find_runs_by_what_they_are_called(app, make_run, drive):
+    make_run(name="a sweep")
+    make_run(name="another")
+
+    async def steps():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: len(table(app).rows) == 2)
+            await pilot.press("slash", *"sweep", "space", *"vae")
+            assert names(app) == ["a sweep"]
+
+    drive(steps)
+
+
+def test_keys_that_come_in_a_bunch_are_done_in_their_order(app, make_run, drive):
+    make_run(name="first")
+
+    async def steps():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: len(table(app).rows) == 1)
+            await pilot.press("R")
+            line = app.screen.query_one(Input)
+            for key in ("ctrl+u", *"abc", "home", *"12"):
+                app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await until(pilot, lambda: line.value == "12abc")
 
     drive(steps)

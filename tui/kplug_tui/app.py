@@ -162,8 +162,14 @@ class KplugApp(App[None]):
 
     def action_go(self, place: str) -> None:
         """Go to one of the places."""
-        if not self.screen.is_modal:
+        if self.screen.is_modal:
+            return
+        if self.current_mode != place:
             self.switch_mode(place)
+            return
+        # Back to the place itself, but not past what would be lost.
+        while len(self.screen_stack) > 1 and not getattr(self.screen, "asks_before_leaving", False):
+            self.pop_screen()
 
     def action_help(self) -> None:
         """Say which keys do what on this screen."""

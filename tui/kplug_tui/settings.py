@@ -81,9 +81,20 @@ def write_settings(settings: Settings) -> None:
         lines += ["", "[keys]", *(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in keys.items())]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_damaged(path)
         write_atomically(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise KplugError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _keep_damaged(path: Path) -> None:
+    """Put a file that cannot be read aside instead of replacing it: somebody has written it."""
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.replace(path.with_name(f"{path.name}.damaged"))
 
 
 def _fits(value: Any, kind: type) -> bool:

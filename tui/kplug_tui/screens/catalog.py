@@ -26,6 +26,7 @@ from kplug_tui.reader import RunsRead
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.kind_bar import ALL, KindBar
 from kplug_tui.widgets.table import Column, Table
+from kplug_tui.widgets.text_line import TextLine
 from kplug_tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class CatalogScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the screen."""
         yield TopBar("catalog")
-        yield Input(placeholder="words of a name, a task, a summary", id="search", select_on_focus=False)
+        yield TextLine(placeholder="words of a name, a task, a summary", id="search", select_on_focus=False)
         yield KindBar()
         with Container(id="halves"):
             yield ComponentTable(_COLUMNS, lambda row: row["key"], "Reading what is installed …", id="components")

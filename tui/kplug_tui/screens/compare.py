@@ -68,7 +68,7 @@ class ComparedRuns(Table):
     @property
     def has_more_columns(self) -> bool:
         """Whether there are columns that there is no room for."""
-        return len(self._laid_out(self.size.width)) < len(self.columns)
+        return len(self._laid_out()) < len(self.columns)
 
     def _row_strip(self, row: Row, at_cursor: bool, width: int, base: Style) -> Strip:
         _, *segments = super()._row_strip(row, at_cursor, width, base)

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from kplug.errors import KplugError
 from kplug.plain_text import safe_text
 from kplug_tui.formatting import plain
+from kplug_tui.widgets.text_line import TextLine
 
 
 class Confirm(ModalScreen[bool]):
@@ -82,7 +83,7 @@ class Ask(ModalScreen[str | None]):
         """Make the dialog."""
         with Vertical(classes="dialog--box"):
             yield Static(safe_text(self._question), markup=False)
-            yield Input(self._value, placeholder=self._hint, select_on_focus=False)
+            yield TextLine(self._value, placeholder=self._hint, select_on_focus=False)
             yield Static("", id="problem", classes="problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:

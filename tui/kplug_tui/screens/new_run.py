@@ -56,6 +56,8 @@ class NewRunScreen(Screen[None]):
         parent: The run that they are from.
     """
 
+    asks_before_leaving = True
+
     CSS_PATH = "new_run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "start", "Start", id="new.start"),

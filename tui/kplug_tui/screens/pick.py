@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from kplug.plain_text import safe_line
 from kplug_tui.widgets.table import Column, Table
+from kplug_tui.widgets.text_line import TextLine
 
 Item = Mapping[str, Any]
 """What can be picked: `key`, `title`, `note`, and `fits`, which is false where it cannot be chosen."""
@@ -59,7 +60,7 @@ class Pick(ModalScreen[str | None]):
         widest = max([16, *(len(one["title"]) for one in self._items)])
         with Vertical(classes="dialog--box"):
             yield Static(safe_line(self._question), markup=False)
-            yield Input(self._typed, placeholder="type to search", compact=True, select_on_focus=False)
+            yield TextLine(self._typed, placeholder="type to search", compact=True, select_on_focus=False)
             yield Table(
                 [
                     Column("title", "NAME", min(widest, 32), _title),

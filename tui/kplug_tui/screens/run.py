@@ -142,12 +142,11 @@ class RunScreen(RunActions):
     def on_detail_read(self, message: DetailRead) -> None:
         """Show the run as it is now."""
         if message.detail.id == self.run_id and not self._gone:
-            first = self._detail is None
             self._detail = message.detail
             self.query_one(RunHead).show(message.detail.summary)
             self._show_page()
-            if first:
-                self.call_after_refresh(self._focus_page)
+            # A run that has just begun has no charts yet that could have the focus.
+            self.call_after_refresh(self._focus_page)
 
     def on_tab_bar_chosen(self, message: TabBar.Chosen) -> None:
         """Go to the page that was clicked."""

@@ -88,6 +88,7 @@ class RunActions(Screen[None]):
         for summary in self.chosen()[:1]:
             values = spec_values(self._run(summary).directory)
             if values:
+                values.pop("name", None)  # two runs of one name could not be told apart by it
                 self.kplug.open_new_run(values, summary["id"])
             else:
                 self.kplug.problem(f"What {summary['id']} was asked to do cannot be read.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -31,12 +32,14 @@ from kplug_tui.screens.run_actions import RunActions
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.run_panel import RunPanel
 from kplug_tui.widgets.table import Column, Table
+from kplug_tui.widgets.text_line import TextLine
 from kplug_tui.widgets.top_bar import TopBar
 
 Summary = Mapping[str, Any]
 _WIDE = 112
 _TALL = 20
 _SECOND = 1.0
+_OPERATORS = re.compile(r"[<>=!~()]|\b(and|or|not)\b", re.IGNORECASE)
 
 
 class RunsScreen(RunActions):
@@ -60,7 +63,9 @@ class RunsScreen(RunActions):
     def compose(self) -> ComposeResult:
         """Make the screen."""
         yield TopBar("runs")
-        yield Input(placeholder="val_loss<0.3 and model=vae", id="question", select_on_focus=False)
+        yield TextLine(
+            placeholder="words, or a question: val_loss<0.3 and model=vae", id="question", select_on_focus=False
+        )
         yield Static("", id="problem", classes="problem", markup=False)
         with Container(id="halves"):
             yield Table(self._columns(), lambda run: run["id"], "No runs yet. Press n to train one.", id="runs")
@@ -196,7 +201,9 @@ class RunsScreen(RunActions):
         runs = self.kplug.snapshot.runs if self.kplug.snapshot else ()
         try:
             fits = None
-            if question.strip():
+            if question.strip() and not _OPERATORS.search(question):
+                fits = _with_words(question)
+            elif question.strip():
                 parsed = parse(question)
                 insist_known(fields_in(parsed), runs)
                 fits = predicate_of(parsed)
@@ -252,14 +259,29 @@ class RunsScreen(RunActions):
         ]
 
 
+def _with_words(text: str) -> Callable[[Summary], bool]:
+    """Return what finds the runs that have all of these words in their name, id, parts or tags."""
+    words = text.casefold().split()
+
+    def fits(run: Summary) -> bool:
+        parts = (run["name"], run["id"], run["model"], run["dataset"], run["state"], *run["tags"])
+        there = " ".join(str(part) for part in parts if part).casefold()
+        return all(word in there for word in words)
+
+    return fits
+
+
 def _state(run: Summary) -> tuple[str, str | None]:
     state = str(run["state"])
     return f"{state_sign(state)} {state}", state_tone(state)
 
 
 def _name(run: Summary) -> str:
+    """Return a run's name; of one without, the part of its id that no other has, and what it is."""
     tags = f" [{' '.join(run['tags'])}]" if run["tags"] else ""
-    return f"{run['name'] or run['id']}{tags}"
+    rest = run["id"].partition("-")[2].partition("-")[2]
+    what, _, mark = rest.rpartition("-")
+    return f"{run['name'] or (f'{mark} {what}' if what else run['id'])}{tags}"
 
 
 def _metric(name: str) -> Callable[[Summary], str]:

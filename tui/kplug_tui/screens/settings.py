@@ -21,6 +21,7 @@ from kplug_tui.screens.dialogs import Ask, Choose
 from kplug_tui.settings import Settings, settings_file
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Column, Table
+from kplug_tui.widgets.text_line import TextLine
 from kplug_tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class SettingsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the screen."""
         yield TopBar("settings", "Settings")
-        yield Input(placeholder="words of a setting or an action", id="search", select_on_focus=False)
+        yield TextLine(placeholder="words of a setting or an action", id="search", select_on_focus=False)
         yield SettingsTable(self._columns(), lambda row: row["name"], "No setting has all of these words.")
         yield Static(f"Kept in {safe_line(str(settings_file()))}", id="file", markup=False)
         yield KeyBar()

@@ -20,6 +20,7 @@ from kplug.plain_text import safe_line
 from kplug.runs.completion import LISTS
 from kplug_tui.new_run_form import Place
 from kplug_tui.new_run_rows import Row
+from kplug_tui.widgets.text_line import TextLine
 
 _CYCLED = 6
 
@@ -186,7 +187,7 @@ class TextRow(FormRow):
 
     def compose(self) -> ComposeResult:
         """Make the input."""
-        yield Input(self.row.text, placeholder=safe_line(self.row.default), compact=True, select_on_focus=False)
+        yield TextLine(self.row.text, placeholder=safe_line(self.row.default), compact=True, select_on_focus=True)
 
     def on_mount(self) -> None:
         """Set what is wrong with the text to begin with."""

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from kplug.plain_text import safe_line
 from kplug_tui.formatting import size
 from kplug_tui.widgets.log_view import LogView
+from kplug_tui.widgets.text_line import TextLine
 
 
 class LogPage(Vertical):
@@ -38,7 +39,7 @@ class LogPage(Vertical):
     def compose(self) -> ComposeResult:
         """Make the parts."""
         yield LogView(self._follow)
-        yield Input(placeholder="text to look for", select_on_focus=False)
+        yield TextLine(placeholder="text to look for", select_on_focus=False)
         yield Static("", id="where", markup=False)
 
     @property

@@ -164,10 +164,9 @@ class Table(ScrollView, can_focus=True):
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows; the cursor stays on its row, and only what has changed is drawn."""
         held = self.row
-        at_top = self.cursor == 0 and self.scroll_offset.y == 0
         self._rows = rows
         self._places = {}
-        if held is not None and not at_top:
+        if held is not None:
             self.cursor = self.place_of(self._key(held), self.cursor)
         self.cursor = max(0, min(self.cursor, len(rows) - 1))
         size = Size(self.size.width, len(rows) + 1)
@@ -207,7 +206,7 @@ class Table(ScrollView, can_focus=True):
 
     def _header(self, width: int, style: Style) -> Strip:
         segments = [Segment("  ", style)]
-        for column, column_width in self._laid_out(width):
+        for column, column_width in self._laid_out():
             label = column.label
             if self.sorted_by is not None and self.sorted_by[0] == column.key:
                 label += "▼" if self.sorted_by[1] else "▲"
@@ -220,7 +219,7 @@ class Table(ScrollView, can_focus=True):
             base = base + self.get_component_rich_style("table--cursor", partial=True)
         mark = f"{_MARK} " if self._key(row) in self.marked else "  "
         segments = [Segment(mark, base + self.get_component_rich_style("table--accent", partial=True))]
-        for column, column_width in self._laid_out(width):
+        for column, column_width in self._laid_out():
             given = column.cell(row)
             text, tone = given if isinstance(given, tuple) else (given, None)
             style = base
@@ -232,9 +231,9 @@ class Table(ScrollView, can_focus=True):
             segments.append(Segment(" " * _GAP, base))
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _laid_out(self, width: int) -> list[tuple[Column, int]]:
+    def _laid_out(self) -> list[tuple[Column, int]]:
         """Return the columns that fit, with their widths."""
-        room = width - 2
+        room = self.scrollable_content_region.width - 2
         kept = list(self._columns)
         while len(kept) > 1 and sum(column.width + _GAP for column in kept) - _GAP > room:
             kept.remove(max(reversed(kept), key=lambda column: column.priority))
@@ -270,7 +269,7 @@ class Table(ScrollView, can_focus=True):
         """Go to the row that was clicked, open it at the second click, or sort by the column."""
         if event.y == 0:
             left = 2
-            for column, width in self._laid_out(self.size.width):
+            for column, width in self._laid_out():
                 if left <= event.x < left + width + _GAP:
                     self.post_message(self.HeaderClicked(self, column.key))
                 left += width + _GAP
