@@ -3,8 +3,8 @@
     python benchmarks/tui_fuzz.py --minutes 10
 
 A directory of runs with hostile names, broken files and a long log is opened; then random keys are pressed, the
-terminal is resized down to 20x5 and below, and files vanish, are cut and filled with garbage. Any exception ends it with
-the keys that led there.
+terminal is resized to 20x5 and below, and files vanish, are cut and filled with garbage. Any exception ends it with the
+keys that led there.
 """
 
 from __future__ import annotations
