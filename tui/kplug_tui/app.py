@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from kplug.errors import KplugError
@@ -17,7 +18,7 @@ from kplug.plain_text import safe_line, safe_text
 from kplug.runs.index import Snapshot
 from kplug_tui.formatting import LIVE
 from kplug_tui.reader import DetailRead, Pace, ReadingFailed, RunReader, RunsRead
-from kplug_tui.settings import Settings, read_settings, write_settings
+from kplug_tui.settings import Settings, read_settings, settings_file, write_settings
 from kplug_tui.themes import THEMES, curve_colours
 
 _NOTICE_SECONDS = 8.0
@@ -64,6 +65,7 @@ class KplugApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self._apply(self.settings)
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
         for problem in self._problems:
             self.warn(problem)
         self.reader.start()
@@ -117,6 +119,9 @@ class KplugApp(App[None]):
             except (KplugError, OSError) as error:
                 self.call_from_thread(self.problem, str(error))
                 return
+            except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the app goes on
+                self.call_from_thread(self.problem, f"{type(error).__name__}: {error}")
+                return
             finally:
                 self.reader.refresh()
             if get_current_worker().is_cancelled:
@@ -130,7 +135,10 @@ class KplugApp(App[None]):
 
     def change_settings(self, **changes: Any) -> None:
         """Change settings, apply them and keep them."""
-        self.settings = replace(self.settings, **changes)
+        # Keys may have been written into the file by hand meanwhile.
+        kept, problems = read_settings()
+        keys = kept.keys if not problems and settings_file().exists() else self.settings.keys
+        self.settings = replace(self.settings, **{"keys": keys, **changes})
         self._apply(self.settings)
         try:
             write_settings(self.settings)
@@ -159,6 +167,22 @@ class KplugApp(App[None]):
         from kplug_tui.screens.compare import CompareScreen
 
         self.push_screen(CompareScreen(run_ids))
+
+    async def action_quit(self) -> None:
+        """Leave; the runs go on. What stands in a form, on whichever place, is not lost without a question."""
+        screens = [screen for stack in self._screen_stacks.values() for screen in stack]
+        if any(
+            getattr(screen, "asks_before_leaving", False) and getattr(screen, "changed", False) for screen in screens
+        ):
+            from kplug_tui.screens.dialogs import Confirm
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    self.exit()
+
+            self.push_screen(Confirm("Quit? What stands in the form is lost.", "Quit"), answered)
+        else:
+            self.exit()
 
     def action_go(self, place: str) -> None:
         """Go to one of the places."""
@@ -200,6 +224,11 @@ class KplugApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give Textual's own themes colours for curves."""
         return curve_colours(self.current_theme.dark)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """Keep a theme that was chosen from the palette."""
+        if theme.name != self.settings.theme and theme.name in self.available_themes:
+            self.change_settings(theme=theme.name)
 
     def _pace(self) -> Pace:
         return Pace.slow() if self.settings.low_bandwidth else Pace()

@@ -136,9 +136,10 @@ class RunReader:
                 if now >= self._details_due:
                     self._details_due = now + self.pace.details
                     self._read_details()
-            except KplugError as error:
-                if str(error) != problem:
-                    problem = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and reading goes on
+                said = str(error) if isinstance(error, KplugError) else f"{type(error).__name__}: {error}"
+                if said != problem:
+                    problem = said
                     self._give(ReadingFailed(problem))
             pause = min(self._runs_due, self._details_due) - time.monotonic()
             self._wake.wait(max(0.02, pause))
@@ -150,7 +151,8 @@ class RunReader:
 
     def _read_details(self) -> None:
         watched = self._watched
-        for run_id in [one for one in self._details if one not in watched][: len(self._details) - _MOST_DETAILS]:
+        superfluous = max(0, len(self._details) - _MOST_DETAILS)
+        for run_id in [one for one in self._details if one not in watched][:superfluous]:
             del self._details[run_id]
         for run_id in watched:
             if run_id not in self._details:

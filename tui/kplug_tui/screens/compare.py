@@ -32,7 +32,7 @@ from kplug_tui.comparison_table import (
 )
 from kplug_tui.detail import RunDetail
 from kplug_tui.reader import DetailRead, RunsRead
-from kplug_tui.screens.dialogs import Choose
+from kplug_tui.screens.dialogs import Choose, checked_path
 from kplug_tui.screens.run_actions import RunActions
 from kplug_tui.widgets.chart import COLOURS, Chart
 from kplug_tui.widgets.key_bar import KeyBar
@@ -132,7 +132,11 @@ class CompareScreen(RunActions):
         self._take(self.kplug.snapshot.runs if self.kplug.snapshot else ())
 
     def on_screen_resume(self) -> None:
-        """Go on watching the runs."""
+        """Show what has happened meanwhile, and go on watching the runs."""
+        if self.kplug.snapshot is not None:
+            there = {run["id"] for run in self.kplug.snapshot.runs}
+            self._ids = [run_id for run_id in self._ids if run_id in there]
+            self._take(self.kplug.snapshot.runs)
         self.kplug.reader.watch(*self._ids)
 
     def on_resize(self) -> None:
@@ -244,14 +248,14 @@ class CompareScreen(RunActions):
         def chosen(text: str) -> None:
             if not text.strip():
                 return
-            path = Path(text.strip()).expanduser()
+            path = checked_path(text)
             if path.exists():
                 question = f"{path} is there already. Replace it?"
                 self._confirmed(question, "Replace", lambda: self.kplug.do(lambda: write(path)))
             else:
                 self.kplug.do(lambda: write(path))
 
-        self._asked(question, usual, chosen)
+        self._asked(question, usual, chosen, checked_path)
 
     def _use_metric(self, name: str | None) -> None:
         if name is not None:

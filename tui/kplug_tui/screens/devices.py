@@ -23,6 +23,7 @@ from kplug_tui.formatting import LIVE, duration, number, progress, seconds_left,
 from kplug_tui.machine import Machine, MachineReader, RunProcess
 from kplug_tui.reader import RunsRead
 from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.stack import on_top
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Column, Table
 from kplug_tui.widgets.top_bar import TopBar
@@ -131,7 +132,7 @@ class DevicesScreen(RunActions):
 
     def _sample(self) -> None:
         """Look at the machine in a thread; a look that takes long is not joined by another."""
-        if not self.is_current or not self._sampling.acquire(blocking=False):
+        if not on_top(self) or not self._sampling.acquire(blocking=False):
             return
         run_ids = [run["id"] for run in self._live()]
 

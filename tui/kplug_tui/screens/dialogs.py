@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +14,7 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from kplug.errors import KplugError
-from kplug.plain_text import safe_text
+from kplug.plain_text import safe_line, safe_text
 from kplug_tui.formatting import plain
 from kplug_tui.widgets.text_line import TextLine
 
@@ -83,7 +84,7 @@ class Ask(ModalScreen[str | None]):
         """Make the dialog."""
         with Vertical(classes="dialog--box"):
             yield Static(safe_text(self._question), markup=False)
-            yield TextLine(self._value, placeholder=self._hint, select_on_focus=False)
+            yield TextLine(safe_line(self._value), placeholder=self._hint, select_on_focus=False)
             yield Static("", id="problem", classes="problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -110,6 +111,20 @@ class Ask(ModalScreen[str | None]):
         except KplugError as error:
             return safe_text(str(error))
         return ""
+
+
+def checked_path(text: str) -> Path:
+    """Return the path that a person typed.
+
+    Raises:
+        KplugError: If it is none.
+    """
+    try:
+        path = Path(text.strip()).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise KplugError(f"This is no path that can be used: {error}") from error
+    return path
 
 
 class Choose(ModalScreen[str | None]):

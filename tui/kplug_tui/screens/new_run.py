@@ -34,6 +34,7 @@ from kplug_tui.screens.dialogs import Confirm
 from kplug_tui.screens.new_run_text import Reading, SpecText, written
 from kplug_tui.screens.pick import Item, Pick, item
 from kplug_tui.spec_text import CannotBeSaidError
+from kplug_tui.stack import on_top
 from kplug_tui.widgets.form import Form, FormRow
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Table
@@ -267,12 +268,9 @@ class NewRunScreen(Screen[None]):
         else:
             self.dismiss()
 
-    def action_quit(self) -> None:
+    async def action_quit(self) -> None:
         """Leave the app, after a question if something would be lost."""
-        if self.changed:
-            self._confirmed("Quit? What stands in the form is lost.", "Quit", self.app.exit)
-        else:
-            self.app.exit()
+        await self.app.action_quit()
 
     def _choose(self, place: Place, name: str) -> None:
         reached = self.form.choose(place, name)
@@ -410,7 +408,7 @@ class NewRunScreen(Screen[None]):
     def _close(self) -> None:
         self._starting = False
         self._begun = self.form.state()
-        if self.is_current:
+        if on_top(self):
             self.dismiss()
 
     def _say(self, text: str, sort: str = "") -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line, safe_text
-from kplug_tui.screens.dialogs import Ask, Confirm
+from kplug_tui.screens.dialogs import Ask, Confirm, checked_path
 from kplug_tui.spec_text import CannotBeSaidError, json_of, toml_of
 from kplug_tui.widgets.key_bar import KeyBar
 
@@ -129,7 +129,7 @@ class SpecText(ModalScreen[None]):
         return f"No options say this: {self._why_not}. Save the file, then: kplug train --config FILE"
 
     def _check(self, text: str) -> None:
-        path = Path(text).expanduser()
+        path = checked_path(text)
         if path.suffix != self._ending:
             raise KplugError(f"The file's name must end in {self._ending}.")
         if path.is_dir():
@@ -138,7 +138,7 @@ class SpecText(ModalScreen[None]):
     def _save(self, text: str | None) -> None:
         if text is None:
             return
-        path = Path(text).expanduser()
+        path = checked_path(text)
         if path.exists():
             self.app.push_screen(
                 Confirm(f"{path} is there already. Replace it?", "Replace"),

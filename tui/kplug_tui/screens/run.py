@@ -18,6 +18,7 @@ from textual.widgets import ContentSwitcher, Static
 from kplug_tui.detail import RunDetail
 from kplug_tui.reader import DetailRead, RunsRead
 from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.stack import on_top
 from kplug_tui.widgets.artifacts import Artifacts
 from kplug_tui.widgets.chart_grid import ChartGrid, Plot
 from kplug_tui.widgets.events import Events
@@ -286,11 +287,11 @@ class RunScreen(RunActions):
         if not self._gone:
             self._gone = True
             self.kplug.warn(f"{self.run_id} is no longer there: it was moved or deleted.")
-        if self.is_current:
+        if on_top(self):
             self.app.call_later(self._pop)
 
     def _pop(self) -> None:
-        if self.is_current:
+        if on_top(self):
             self.app.pop_screen()
 
 

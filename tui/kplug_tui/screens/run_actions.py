@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -15,7 +14,7 @@ from kplug.runs.directory import RunDirectory
 from kplug.runs.run import Run
 from kplug_tui.detail import spec_values
 from kplug_tui.formatting import LIVE
-from kplug_tui.screens.dialogs import Ask, Confirm
+from kplug_tui.screens.dialogs import Ask, Confirm, checked_path
 
 if TYPE_CHECKING:
     from kplug_tui.app import KplugApp
@@ -151,7 +150,7 @@ class RunActions(Screen[None]):
         for summary in self.chosen()[:1]:
 
             def write(text: str, one: Summary = summary) -> None:
-                path = Path(text).expanduser()
+                path = checked_path(text)
 
                 def export() -> str:
                     export_run(self._run(one), path)
@@ -163,7 +162,7 @@ class RunActions(Screen[None]):
                     self.kplug.do(export)
 
             question = "Export to (.csv, .parquet, .zip, or a directory for TensorBoard):"
-            self._asked(question, f"{summary['id']}.csv", write)
+            self._asked(question, f"{summary['id']}.csv", write, checked_path)
 
     def action_copy_id(self) -> None:
         """Copy a run's id to the clipboard."""

@@ -29,6 +29,7 @@ from kplug_tui.formatting import (
 from kplug_tui.reader import DetailRead, RunsRead
 from kplug_tui.screens.dialogs import Choose
 from kplug_tui.screens.run_actions import RunActions
+from kplug_tui.stack import on_top
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.run_panel import RunPanel
 from kplug_tui.widgets.table import Column, Table
@@ -85,7 +86,11 @@ class RunsScreen(RunActions):
         self.set_class(self.size.height < _TALL and self.size.width < _WIDE, "low")
 
     def on_screen_resume(self) -> None:
-        """Go on watching the run under the cursor."""
+        """Show what has happened meanwhile, and go on watching the run under the cursor."""
+        if self._panel.metric != self.kplug.settings.metric:
+            self._show_metric(self.kplug.settings.metric)
+        self._panel.smoothing = self.kplug.settings.smoothing
+        self._refill()
         self._watch(self._table.row)
 
     @property
@@ -106,7 +111,8 @@ class RunsScreen(RunActions):
     def on_runs_read(self, message: RunsRead) -> None:
         """Show the runs as they are now."""
         self._table.marked -= message.snapshot.gone
-        self._refill()
+        if on_top(self):
+            self._refill()
 
     def on_detail_read(self, message: DetailRead) -> None:
         """Show the run under the cursor."""
@@ -191,10 +197,13 @@ class RunsScreen(RunActions):
         if name is None:
             return
         self.kplug.change_settings(metric=name)
+        self._show_metric(name)
+        self._refill()
+
+    def _show_metric(self, name: str) -> None:
         self._table.set_columns(self._columns())
         self._panel.metric = name
         self._panel.draw(whole=True)
-        self._refill()
 
     def _ask(self, question: str) -> None:
         problem = self.query_one("#problem", Static)
@@ -229,7 +238,7 @@ class RunsScreen(RunActions):
             rows = [run for run in rows if self._fits(run)]
         by = self._table.sorted_by
         if by is not None:
-            rows = sorted_by(rows, f"-{by[0]}" if by[1] else by[0])
+            rows = _sorted(rows, *by)
         self._table.empty = "No runs yet. Press n to train one." if not snapshot.runs else "No run fits the question."
         self._table.show(rows)
         bar = self.query_one(TopBar)
@@ -238,10 +247,11 @@ class RunsScreen(RunActions):
 
     def _tick(self) -> None:
         """Let the ages and the time that is left go on."""
-        self._table.show(self._table.rows)
+        if on_top(self):
+            self._table.show(self._table.rows)
 
     def _watch(self, row: Summary | None) -> None:
-        if self.is_current:
+        if on_top(self):
             self.kplug.reader.watch(*([row["id"]] if row is not None else []))
 
     def _columns(self) -> list[Column]:
@@ -257,6 +267,21 @@ class RunsScreen(RunActions):
             Column("device", "DEVICE", 6, _device, priority=7),
             Column("created", "AGE", 4, lambda run: age(run["created"]), "right", priority=6),
         ]
+
+
+def _sorted(rows: Sequence[Summary], column: str, reverse: bool) -> Sequence[Summary]:
+    """Return the runs by what a column shows of them; those for which it shows nothing come last."""
+    shown: dict[str, Callable[[Summary], Any]] = {
+        "progress": progress,
+        "left": seconds_left,
+        "device": lambda run: _device(run)[0] or None,
+    }
+    if column not in shown:
+        return sorted_by(rows, f"-{column}" if reverse else column)
+    values = [(shown[column](row), row) for row in rows]
+    known = [one for one in values if one[0] is not None]
+    known.sort(key=lambda one: one[0], reverse=reverse)
+    return [row for _, row in known] + [row for value, row in values if value is None]
 
 
 def _with_words(text: str) -> Callable[[Summary], bool]:

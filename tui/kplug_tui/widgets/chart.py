@@ -205,7 +205,7 @@ class Chart(Widget, can_focus=True):
         if self._cursor is not None:
             segments.append(Segment(f"  at {self.x_label(self._cursor)}", self._style("cursor")))
         # What was measured, not what smoothing made of it.
-        measured = {curve.colour: curve for curve in self._curves if curve.faint}
+        measured = {curve.name.strip("_ "): curve for curve in self._curves if curve.faint}
         for curve in self._curves:
             if curve.faint:
                 continue
@@ -213,7 +213,7 @@ class Chart(Widget, can_focus=True):
             from kplug_tui.drawing import value_at
 
             at = math.inf if self._cursor is None else self._cursor
-            value = value_at(measured.get(curve.colour, curve), at)
+            value = value_at(measured.get(curve.name, curve), at)
             text = f"  ● {safe_line(curve.name)} {number(value) if math.isfinite(value) else '-'}"
             segments.append(Segment(text, self._style(f"curve{curve.colour % COLOURS}")))
         return Strip(segments or [Segment("", self.rich_style)]).adjust_cell_length(width, self.rich_style)

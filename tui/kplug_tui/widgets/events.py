@@ -103,7 +103,7 @@ def _what(event: Row, kept: LeftFile | None) -> str:
     if kept is not None:
         parts.append(f"{size(kept.size)}, kept")
     parts += [safe_line(str(event[name])) for name in ("message", "error") if event.get(name)]
-    if event.get("event") in {"started", "resumed"} and isinstance(event.get("versions"), Mapping):
+    if str(event.get("event")) in {"started", "resumed"} and isinstance(event.get("versions"), Mapping):
         parts.append(", ".join(f"{name} {version}" for name, version in event["versions"].items()))
     return "  ".join(parts)
 

@@ -85,7 +85,7 @@ class FormRow(Widget):
         row, (label, value) = self.row, self.widths()
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         titled = row.sort in {"title", "component"}
-        name = f"{'  ' * row.level}{row.label}"
+        name = f"{'  ' * row.level}{safe_line(row.label)}"
         line.append(_cut(name, label - 1) + " ", self._style("title") if titled else "")
         self._add_value(line, value)
         said, tone = (f"✗ {row.problem}", "problem") if row.problem else (row.hint, "muted")
@@ -185,6 +185,10 @@ class TextRow(FormRow):
     TextRow Input { background: $surface; }
     """
 
+    def __init__(self, row: Row) -> None:
+        super().__init__(row)
+        self._sent = [row.text]
+
     def compose(self) -> ComposeResult:
         """Make the input."""
         yield TextLine(self.row.text, placeholder=safe_line(self.row.default), compact=True, select_on_focus=True)
@@ -205,14 +209,18 @@ class TextRow(FormRow):
         if self.is_mounted:
             self._input.placeholder = safe_line(row.default)
             self._input.set_class(row.problem is not None, "-invalid")
-            if self._input.value != row.text:
+            if row.text == self._input.value:
+                self._sent = [row.text]
+            elif row.text not in self._sent:  # an answer to what was typed before is behind what stands here now
+                self._sent = [row.text]
                 with self.prevent(Input.Changed):
                     self._input.value = row.text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell what stands here."""
         event.stop()
-        if event.value != self.row.text:
+        if event.value != self._sent[-1]:
+            self._sent.append(event.value)
             self.post_message(self.Typed(self.row, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

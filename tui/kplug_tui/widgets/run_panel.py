@@ -103,7 +103,7 @@ def _head(summary: Mapping[str, Any]) -> Text:
         left = duration(seconds_left(summary))
         text.append(f"  {left} left" if left else "")
     text.append(f"  {safe_line(str(summary['name'] or ''))}")
-    text.append(f"\n{summary['id']}", "dim")
+    text.append(f"\n{safe_line(summary['id'])}", "dim")
     if summary.get("error"):
         text.append(f"\n{safe_line(str(summary['error']))}", "bold")
     return text
@@ -122,7 +122,8 @@ def _facts(detail: RunDetail) -> Text:
         text.append("\n")
     shown = ", ".join(f"{name}={value}" for name, value in summary["parameters"].items())
     text.append(f"{bare(summary['model'])} on {bare(summary['dataset'])}")
-    text.append(f", batch {summary['batch_size']}, seed {summary['seed']}, {summary['backend']}\n", "dim")
+    asked = f", batch {summary['batch_size']}, seed {summary['seed']}, {summary['backend']}"
+    text.append(f"{safe_line(asked)}\n", "dim")
     if shown:
         text.append(f"{safe_line(shown)}\n", "dim")
     if detail.samples and detail.state in LIVE:

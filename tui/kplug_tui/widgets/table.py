@@ -207,7 +207,7 @@ class Table(ScrollView, can_focus=True):
     def _header(self, width: int, style: Style) -> Strip:
         segments = [Segment("  ", style)]
         for column, column_width in self._laid_out():
-            label = column.label
+            label = safe_line(column.label)
             if self.sorted_by is not None and self.sorted_by[0] == column.key:
                 label += "▼" if self.sorted_by[1] else "▲"
             segments.append(Segment(_fitted(label, column_width, column.align), style))
@@ -267,14 +267,17 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Go to the row that was clicked, open it at the second click, or sort by the column."""
-        if event.y == 0:
+        at = event.get_content_offset(self)
+        if at is None:
+            return
+        if at.y == 0:
             left = 2
             for column, width in self._laid_out():
-                if left <= event.x < left + width + _GAP:
+                if left <= at.x < left + width + _GAP:
                     self.post_message(self.HeaderClicked(self, column.key))
                 left += width + _GAP
             return
-        place = self.scroll_offset.y + event.y - 1
+        place = self.scroll_offset.y + at.y - 1
         if place < len(self._rows):
             self._move_to(place)
             if event.chain > 1:

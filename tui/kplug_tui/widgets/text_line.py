@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from textual import events
+from textual.binding import Binding
 from textual.widgets import Input
+
+_ACTIONS = {binding.key: binding.action for binding in Binding.make_bindings(Input.BINDINGS)}
+"""Key -> what Textual's input itself does for it, without what it has of a thing that scrolls."""
 
 
 class TextLine(Input):
@@ -14,10 +18,8 @@ class TextLine(Input):
     """
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.is_printable:
-            return  # Textual's own handler, which is called next, puts it in
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+        # What is printable, Textual's own handler puts in, which is called next.
+        if not event.is_printable and event.key in _ACTIONS:
             event.stop()
             event.prevent_default()
-            await self.run_action(binding.action)
-            return
+            await self.run_action(_ACTIONS[event.key])
