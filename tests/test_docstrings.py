@@ -32,7 +32,7 @@ def test_the_examples_run(part):
         assert result.attempted > 0 or issubclass(part, keras.Model), f"{part.__name__} has no example that runs"
 
 
-COMPONENTS = [one for one in components() if one.namespace == "kplug" and one.kind != "optimizer"]
+COMPONENTS = [one for one in components() if one.target.startswith("kplug.")]
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda one: f"{one.kind} {one.name}")
