@@ -175,7 +175,8 @@ def _build(model: keras.Model, data: dict[str, Any]) -> None:
     """
     batch = keras.tree.map_structure(_for_backend, first_batch(data))
     model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(batch))
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:  # a second time, one that scales the loss would make its variables twice
+        model.optimizer.build(model.trainable_variables)
 
 
 def _for_backend(values: Any) -> Any:
