@@ -377,6 +377,7 @@ class NewRunScreen(Screen[None]):
 
     def _failed(self, problem: str) -> None:
         self._starting = False
+        self._asked += 1  # what a check from before finds is not said over it
         self._say(problem, "wrong")
         self.kplug.problem(problem)
 
