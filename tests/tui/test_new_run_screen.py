@@ -173,6 +173,7 @@ def test_a_run_that_cannot_be_started_leaves_the_form(filling, until, monkeypatc
     monkeypatch.setattr("kplug_tui.screens.new_run.launch", launch)
 
     async def steps(app, pilot):
+        await until(pilot, lambda: status(app).startswith("✓ Ready"))
         await pilot.press("f5")
         await until(pilot, lambda: status(app) == "✗ The disk is full.")
         assert isinstance(app.screen, NewRunScreen)
