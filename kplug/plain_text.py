@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from typing import Any
 
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
 _UNSEEN = dict.fromkeys(
@@ -26,3 +28,11 @@ def safe_line(text: str) -> str:
 def safe_text(text: str) -> str:
     """Return text of several lines likewise; newlines and tabs stay."""
     return _COLOURS.sub("", text).translate(_TEXT_SAFE)
+
+
+def moment(value: Any) -> str:
+    """Return a moment, in seconds since the Unix epoch, in this machine's time; nothing of what is none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if isinstance(value, int | float) else ""
+    except (OverflowError, ValueError, OSError):
+        return ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kplug.plain_text import moment
 from kplug.runs.question import TIMES
 
 if TYPE_CHECKING:
@@ -35,18 +35,10 @@ def root_of(runs_dir: str | None) -> Path | None:
     return None if runs_dir is None else Path(runs_dir)
 
 
-def moment(value: Any) -> str:
-    """Return a moment as a person reads it, in this machine's time."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
-    except (TypeError, ValueError, OverflowError, OSError):
-        return "?"
-
-
 def cell(value: Any, field: str = "") -> str:
     """Return a field's value as a table shows it; `None` stands for a number that was not finite."""
     if field in TIMES and value is not None:
-        return moment(value)
+        return moment(value) or "?"
     if value is None:
         return "nan"
     if isinstance(value, list):

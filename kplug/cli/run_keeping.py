@@ -10,9 +10,9 @@ import typer
 
 from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand
-from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, moment, opened, root_of
+from kplug.cli.run_arguments import Json, Key, RunsDir, Yes, cell, opened, root_of
 from kplug.errors import KplugError, RunStorageError, SpecError
-from kplug.plain_text import safe_text
+from kplug.plain_text import moment, safe_text
 
 if TYPE_CHECKING:
     from kplug.runs import Run
@@ -175,9 +175,8 @@ def _print_kept(runs: Sequence[Run]) -> None:
     rows = []
     for run in runs:
         known = summary_of(run)
-        rows.append(
-            (run.id, known["name"] or "", known["state"], moment(known["created"]), f"{size_of(run) / 1e6:.1f} MB")
-        )
+        created = moment(known["created"]) or "?"
+        rows.append((run.id, known["name"] or "", known["state"], created, f"{size_of(run) / 1e6:.1f} MB"))
     if rows:
         print_table(("ID", "NAME", "STATE", "CREATED", "SIZE"), rows)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kplug.cli.output import print_fields
-from kplug.cli.run_arguments import moment
+from kplug.plain_text import moment
 from kplug.runs import Run
 from kplug.runs.labels import read_labels
 from kplug.runs.run import seconds_taken
@@ -100,4 +100,4 @@ def _event(event: Mapping[str, Any]) -> tuple[str, str]:
     if "step" in event:
         said.append(f"at step {event['step']}")
     said += [str(event[name]) for name in ("error", "message") if event.get(name)]
-    return moment(event.get("time")), " ".join(said)
+    return moment(event.get("time")) or "?", " ".join(said)

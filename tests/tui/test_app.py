@@ -10,7 +10,8 @@ from kplug.runs.directory import write_atomically
 from kplug.runs.process import identity
 from kplug_tui.app import KplugApp
 from kplug_tui.screens.dialogs import Choose
-from kplug_tui.settings import THEMES, Settings, read_settings, settings_file
+from kplug_tui.settings import Settings, read_settings, settings_file
+from kplug_tui.themes import THEMES
 
 pytestmark = pytest.mark.neutral
 
@@ -217,7 +218,7 @@ def test_contrast_is_measured_as_wcag_does():
     assert contrast_of(Color.parse("#777777"), Color.parse("#ffffff")) == pytest.approx(4.48, abs=0.01)
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
 def test_every_text_can_be_read_in_every_theme(make_run, drive, until, tmp_path, theme):
     app = KplugApp(tmp_path / "runs", Settings(theme=theme))
     states = ("completed", "failed", "running", "stopped", "queued")

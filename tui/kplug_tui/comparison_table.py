@@ -11,7 +11,7 @@ from typing import Any
 from kplug.runs.comparison import differences, last_metrics
 from kplug.runs.direction import higher_is_better
 from kplug.runs.query import is_number
-from kplug_tui.formatting import bare, duration, number, state_sign, state_tone
+from kplug_tui.formatting import bare, duration, number
 from kplug_tui.widgets.table import Column
 
 Summary = Mapping[str, Any]
@@ -91,12 +91,6 @@ def value_column(name: str, values: Sequence[Any], runs: Sequence[Summary]) -> C
 
 def _text(value: Any) -> str:
     return number(value) if is_number(value) else str(value)
-
-
-def state_cell(run: Summary) -> tuple[str, str | None]:
-    """Return a run's state with its sign and tone."""
-    state = str(run["state"])
-    return f"{state_sign(state)} {state}", state_tone(state)
 
 
 def took(run: Summary) -> str:

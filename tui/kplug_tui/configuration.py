@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kplug.plain_text import safe_line
+from kplug.plain_text import moment, safe_line
 from kplug_tui.detail import RunDetail
 
 _COMPONENTS = ("model", "dataset", "loss", "optimizer", "schedule")
@@ -50,9 +49,9 @@ def _sections(detail: RunDetail) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
             ("note", summary.get("note")),
             ("clone of", summary.get("parent")),
             ("directory", str(detail.run.directory.path)),
-            ("created", _when(status.get("created"))),
-            ("started", _when(status.get("started"))),
-            ("ended", _when(status.get("ended"))),
+            ("created", moment(status.get("created"))),
+            ("started", moment(status.get("started"))),
+            ("ended", moment(status.get("ended"))),
             ("command", _command(status.get("command"))),
             ("in", status.get("cwd")),
             ("waiting for", status.get("waiting_for")),
@@ -108,13 +107,6 @@ def _git(git: Any) -> str:
     if not isinstance(git, Mapping):
         return ""
     return f"{git.get('commit')}{', with changes that are not committed' if git.get('dirty') else ''}"
-
-
-def _when(moment: Any) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if isinstance(moment, int | float) else ""
-    except (OverflowError, ValueError, OSError):
-        return ""
 
 
 def _words(value: Any) -> str:

@@ -103,6 +103,18 @@ def state_tone(state: str) -> str | None:
     return _TONES.get(state)
 
 
+def state_cell(summary: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return a run's state with its sign, and its tone."""
+    state = str(summary["state"])
+    return f"{state_sign(state)} {state}", state_tone(state)
+
+
+def done_bar(share: float, width: int) -> Text:
+    """Return a bar of which so much is drawn strongly."""
+    done = round(share * width)
+    return Text.assemble(("━" * done, "bold"), ("─" * (width - done), "dim"))
+
+
 def progress(summary: Mapping[str, Any]) -> float | None:
     """Return how much of a run is done, from 0 to 1, or `None` if that is not known."""
     if summary.get("state") == "completed":

@@ -12,8 +12,6 @@ from kplug.errors import KplugError
 from kplug.places import settings_root
 from kplug.runs.directory import write_atomically
 
-THEMES = ("kplug-dark", "kplug-light", "kplug-contrast")
-
 
 @dataclass(frozen=True)
 class Settings:

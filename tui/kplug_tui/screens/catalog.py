@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from kplug.catalog.child import end_children
@@ -23,6 +22,7 @@ from kplug.catalog.discovery import Catalog, catalog
 from kplug.errors import KplugError
 from kplug_tui.catalog_page import UNREADABLE, Entry, page_of
 from kplug_tui.reader import RunsRead
+from kplug_tui.screens.kplug_screen import KplugScreen
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.kind_bar import ALL, KindBar
 from kplug_tui.widgets.table import Column, Table
@@ -31,7 +31,6 @@ from kplug_tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from kplug.catalog.description import Description
-    from kplug_tui.app import KplugApp
 
 _WIDE = 100
 
@@ -72,7 +71,7 @@ class ComponentTable(Table):
     ]
 
 
-class CatalogScreen(Screen[None]):
+class CatalogScreen(KplugScreen):
     """Every component that is installed, its documentation, hyper-parameters and origin."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,14 +91,6 @@ class CatalogScreen(Screen[None]):
         self._left = 0
         self._shown = ""
         self._reading: threading.Thread | None = None
-
-    @property
-    def kplug(self) -> KplugApp:
-        """The app."""
-        from kplug_tui.app import KplugApp
-
-        assert isinstance(self.app, KplugApp)
-        return self.app
 
     def compose(self) -> ComposeResult:
         """Make the screen."""

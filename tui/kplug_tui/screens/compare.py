@@ -26,13 +26,13 @@ from kplug_tui.comparison_table import (
     name_column,
     names_of,
     shortened,
-    state_cell,
     took,
     value_column,
 )
 from kplug_tui.detail import RunDetail
+from kplug_tui.formatting import state_cell
 from kplug_tui.reader import DetailRead, RunsRead
-from kplug_tui.screens.dialogs import Choose, checked_path
+from kplug_tui.screens.dialogs import Choose
 from kplug_tui.screens.run_actions import RunActions
 from kplug_tui.widgets.chart import COLOURS, Chart
 from kplug_tui.widgets.key_bar import KeyBar
@@ -229,7 +229,7 @@ class CompareScreen(RunActions):
             draw(runs, str(path), keys)
             return f"Written: {path}"
 
-        self._asked_for_file("Picture (.png, .svg or .pdf):", f"{keys[0]}.png", write)
+        self.asked_for_file("Picture (.png, .svg or .pdf):", f"{keys[0]}.png", write)
 
     def action_export(self) -> None:
         """Write the table into a file."""
@@ -242,20 +242,7 @@ class CompareScreen(RunActions):
                 raise KplugError(f"{path} cannot be written: {error.strerror or error}.") from error
             return f"Written: {path}"
 
-        self._asked_for_file("Table (.csv):", "comparison.csv", write)
-
-    def _asked_for_file(self, question: str, usual: str, write: Any) -> None:
-        def chosen(text: str) -> None:
-            if not text.strip():
-                return
-            path = checked_path(text)
-            if path.exists():
-                question = f"{path} is there already. Replace it?"
-                self._confirmed(question, "Replace", lambda: self.kplug.do(lambda: write(path)))
-            else:
-                self.kplug.do(lambda: write(path))
-
-        self._asked(question, usual, chosen, checked_path)
+        self.asked_for_file("Table (.csv):", "comparison.csv", write)
 
     def _use_metric(self, name: str | None) -> None:
         if name is not None:

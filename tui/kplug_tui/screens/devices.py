@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from kplug.plain_text import safe_line
 from kplug.runs.devices import Gpu
-from kplug_tui.formatting import LIVE, duration, number, progress, seconds_left, size, state_sign, state_tone
+from kplug_tui.formatting import LIVE, duration, number, progress, seconds_left, size, state_cell
 from kplug_tui.machine import Machine, MachineReader, RunProcess
 from kplug_tui.reader import RunsRead
 from kplug_tui.screens.run_actions import RunActions
@@ -224,7 +224,7 @@ class DevicesScreen(RunActions):
 
     def _columns(self) -> list[Column]:
         return [
-            Column("state", "STATE", 10, _state, priority=0),
+            Column("state", "STATE", 10, state_cell, priority=0),
             Column("name", "RUN", 12, lambda run: str(run["name"] or run["id"]), grow=3, priority=0),
             Column("device", "DEVICE", 8, _device, grow=1, priority=1),
             Column("cpu", "CPU %", 6, _of_process(lambda one: number(one.cpu_percent), "cpu_percent"), "right", 0, 2),
@@ -256,11 +256,6 @@ def _core_lines(cores: Sequence[float], width: int) -> list[str]:
 
 def _gib(count: int | None) -> str:
     return "?" if count is None else f"{count / 2**30:.1f}"
-
-
-def _state(run: Summary) -> tuple[str, str | None]:
-    state = str(run["state"])
-    return f"{state_sign(state)} {state}", state_tone(state)
 
 
 def _device(run: Summary) -> tuple[str, str | None]:

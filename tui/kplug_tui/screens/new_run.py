@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Static
 
@@ -30,7 +29,7 @@ from kplug_tui.new_run_help import documentation_of, plural_of
 from kplug_tui.new_run_rows import Candidate, Row, candidates_of, problems_of, rows_of
 from kplug_tui.reader import RunsRead
 from kplug_tui.run_fields import backend_problem
-from kplug_tui.screens.dialogs import Confirm
+from kplug_tui.screens.kplug_screen import KplugScreen
 from kplug_tui.screens.new_run_text import Reading, SpecText, written
 from kplug_tui.screens.pick import Item, Pick, item
 from kplug_tui.spec_text import CannotBeSaidError
@@ -40,16 +39,13 @@ from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Table
 from kplug_tui.widgets.top_bar import TopBar
 
-if TYPE_CHECKING:
-    from kplug_tui.app import KplugApp
-
 _WIDE = 110
 _LOW = 16
 _PAUSE_SECONDS = 0.25
 _PATIENCE_SECONDS = 1.5
 
 
-class NewRunScreen(Screen[None]):
+class NewRunScreen(KplugScreen):
     """The form for a new run.
 
     Args:
@@ -121,14 +117,6 @@ class NewRunScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Keys may come before the form does."""
         return bool(self.query(FormRow))
-
-    @property
-    def kplug(self) -> KplugApp:
-        """The app."""
-        from kplug_tui.app import KplugApp
-
-        assert isinstance(self.app, KplugApp)
-        return self.app
 
     @property
     def changed(self) -> bool:
@@ -235,7 +223,7 @@ class NewRunScreen(Screen[None]):
 
         def take(run_id: str) -> None:
             if self.changed:
-                self._confirmed("Replace what stands in the form?", "Replace", lambda: self._take(run_id))
+                self.confirmed("Replace what stands in the form?", "Replace", lambda: self._take(run_id))
             else:
                 self._take(run_id)
 
@@ -264,7 +252,7 @@ class NewRunScreen(Screen[None]):
     def action_leave(self) -> None:
         """Leave the form, after a question if something would be lost."""
         if self.changed and not self._starting:
-            self._confirmed("Leave the form? What stands in it is lost.", "Leave", self.dismiss)
+            self.confirmed("Leave the form? What stands in it is lost.", "Leave", self.dismiss)
         else:
             self.dismiss()
 
@@ -427,13 +415,6 @@ class NewRunScreen(Screen[None]):
 
         self._open = pick
         self.app.push_screen(pick, answered)
-
-    def _confirmed(self, question: str, answer: str, then: Callable[[], object]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.app.push_screen(Confirm(question, answer), answered)
 
     def _learn(self) -> None:
         """Fetch the descriptions, in a thread: first those that are cached, then one plugin after the other."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line
@@ -14,15 +14,12 @@ from kplug.runs.directory import RunDirectory
 from kplug.runs.run import Run
 from kplug_tui.detail import spec_values
 from kplug_tui.formatting import LIVE
-from kplug_tui.screens.dialogs import Ask, Confirm, checked_path
-
-if TYPE_CHECKING:
-    from kplug_tui.app import KplugApp
+from kplug_tui.screens.kplug_screen import KplugScreen
 
 Summary = Mapping[str, Any]
 
 
-class RunActions(Screen[None]):
+class RunActions(KplugScreen):
     """A screen with runs that can be stopped, resumed, named and so on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,14 +35,6 @@ class RunActions(Screen[None]):
         Binding("x", "export", "Export", show=False, id="runs.export"),
         Binding("y", "copy_id", "Copy id", show=False, id="runs.copy_id"),
     ]
-
-    @property
-    def kplug(self) -> KplugApp:
-        """The app."""
-        from kplug_tui.app import KplugApp
-
-        assert isinstance(self.app, KplugApp)
-        return self.app
 
     def chosen(self) -> Sequence[Summary]:
         """Return the runs that are meant."""
@@ -70,7 +59,7 @@ class RunActions(Screen[None]):
             self.kplug.warn("Only a run that goes on can be killed.")
             return
         question = f"Kill {_named(runs)}? What was learned since the last checkpoint is lost."
-        self._confirmed(question, "Kill", lambda: self._for_each(runs, Run.kill, "killed"))
+        self.confirmed(question, "Kill", lambda: self._for_each(runs, Run.kill, "killed"))
 
     def action_resume(self) -> None:
         """Go on with runs that were interrupted."""
@@ -100,7 +89,7 @@ class RunActions(Screen[None]):
         if not runs:
             return
         question = f"Move {_named(runs)} to the trash? `kplug runs trash --restore` brings it back."
-        self._confirmed(question, "Delete", lambda: self._for_each(runs, delete, "is in the trash"))
+        self.confirmed(question, "Delete", lambda: self._for_each(runs, delete, "is in the trash"))
 
     def action_tag(self) -> None:
         """Set the tags of runs."""
@@ -116,7 +105,7 @@ class RunActions(Screen[None]):
             removed = [word for word in now if word not in words]
             self._for_each(runs, lambda run: tag(run.directory, words, removed), "")
 
-        self._asked("Tags, separated by blanks:", " ".join(now), change)
+        self.asked("Tags, separated by blanks:", " ".join(now), change)
 
     def action_note(self) -> None:
         """Note something of a run."""
@@ -124,7 +113,7 @@ class RunActions(Screen[None]):
 
         runs = self.chosen()[:1]
         if runs:
-            self._asked(
+            self.asked(
                 "Note:",
                 str(runs[0]["note"] or ""),
                 lambda text: self._for_each(runs, lambda run: annotate(run.directory, text), ""),
@@ -136,7 +125,7 @@ class RunActions(Screen[None]):
 
         runs = self.chosen()[:1]
         if runs:
-            self._asked(
+            self.asked(
                 "Name:",
                 str(runs[0]["name"] or ""),
                 lambda text: self._for_each(runs, lambda run: rename(run.directory, text), ""),
@@ -149,20 +138,12 @@ class RunActions(Screen[None]):
 
         for summary in self.chosen()[:1]:
 
-            def write(text: str, one: Summary = summary) -> None:
-                path = checked_path(text)
-
-                def export() -> str:
-                    export_run(self._run(one), path)
-                    return f"Written: {path}"
-
-                if path.exists():
-                    self._confirmed(f"{path} is there already. Replace it?", "Replace", lambda: self.kplug.do(export))
-                else:
-                    self.kplug.do(export)
+            def write(path: Path, one: Summary = summary) -> str:
+                export_run(self._run(one), path)
+                return f"Written: {path}"
 
             question = "Export to (.csv, .parquet, .zip, or a directory for TensorBoard):"
-            self._asked(question, f"{summary['id']}.csv", write, checked_path)
+            self.asked_for_file(question, f"{summary['id']}.csv", write)
 
     def action_copy_id(self) -> None:
         """Copy a run's id to the clipboard."""
@@ -189,26 +170,6 @@ class RunActions(Screen[None]):
             return f"{_named(fine)}: {done}" if done else ""
 
         self.kplug.do(work)
-
-    def _confirmed(self, question: str, answer: str, then: Callable[[], object]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.app.push_screen(Confirm(question, answer), answered)
-
-    def _asked(
-        self,
-        question: str,
-        value: str,
-        then: Callable[[str], object],
-        check: Callable[[str], object] | None = None,
-    ) -> None:
-        def answered(text: str | None) -> None:
-            if text is not None:
-                then(text)
-
-        self.app.push_screen(Ask(question, value, check), answered)
 
 
 def _named(runs: Sequence[Summary]) -> str:

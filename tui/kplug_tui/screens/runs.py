@@ -23,8 +23,7 @@ from kplug_tui.formatting import (
     number,
     progress,
     seconds_left,
-    state_sign,
-    state_tone,
+    state_cell,
 )
 from kplug_tui.reader import DetailRead, RunsRead
 from kplug_tui.screens.dialogs import Choose
@@ -58,7 +57,6 @@ class RunsScreen(RunActions):
 
     def __init__(self) -> None:
         super().__init__()
-        self._question = ""
         self._fits: Callable[[Summary], bool] | None = None
 
     def compose(self) -> ComposeResult:
@@ -221,7 +219,7 @@ class RunsScreen(RunActions):
             problem.add_class("open")
             return
         problem.remove_class("open")
-        self._question, self._fits = question, fits
+        self._fits = fits
         self._refill()
 
     def _sort_by(self, column: str, reverse: bool) -> None:
@@ -257,7 +255,7 @@ class RunsScreen(RunActions):
     def _columns(self) -> list[Column]:
         metric = self.kplug.settings.metric
         return [
-            Column("state", "STATE", 11, _state, priority=0),
+            Column("state", "STATE", 11, state_cell, priority=0),
             Column("name", "NAME", 12, _name, grow=3, priority=0),
             Column("model", "MODEL", 9, lambda run: bare(run["model"]), grow=1, priority=2),
             Column("dataset", "DATA", 9, lambda run: bare(run["dataset"]), grow=1, priority=3),
@@ -294,11 +292,6 @@ def _with_words(text: str) -> Callable[[Summary], bool]:
         return all(word in there for word in words)
 
     return fits
-
-
-def _state(run: Summary) -> tuple[str, str | None]:
-    state = str(run["state"])
-    return f"{state_sign(state)} {state}", state_tone(state)
 
 
 def _name(run: Summary) -> str:

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from kplug.errors import SpecError
 from kplug.plain_text import safe_line
 from kplug_tui.keys import Action, all_actions, conflict
 from kplug_tui.screens.dialogs import Ask, Choose
+from kplug_tui.screens.kplug_screen import KplugScreen
 from kplug_tui.settings import Settings, settings_file
 from kplug_tui.widgets.key_bar import KeyBar
 from kplug_tui.widgets.table import Column, Table
 from kplug_tui.widgets.text_line import TextLine
 from kplug_tui.widgets.top_bar import TopBar
-
-if TYPE_CHECKING:
-    from kplug_tui.app import KplugApp
 
 _STEP = 0.05
 _MOST_SMOOTHING = 0.99
@@ -101,7 +99,7 @@ class PressKey(ModalScreen[str | None]):
             self.query_one("#problem", Static).update(safe_line(problem))
 
 
-class SettingsScreen(Screen[None]):
+class SettingsScreen(KplugScreen):
     """Colours, pace, notifications and keys; a change holds at once and is kept."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -115,14 +113,6 @@ class SettingsScreen(Screen[None]):
         super().__init__()
         self._actions = all_actions()
         self._words: list[str] = []
-
-    @property
-    def kplug(self) -> KplugApp:
-        """The app."""
-        from kplug_tui.app import KplugApp
-
-        assert isinstance(self.app, KplugApp)
-        return self.app
 
     def compose(self) -> ComposeResult:
         """Make the screen."""

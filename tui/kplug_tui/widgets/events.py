@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.widgets import Static
 
-from kplug.plain_text import safe_line, safe_text
+from kplug.plain_text import moment, safe_line, safe_text
 from kplug_tui.detail import LeftFile, RunDetail
 from kplug_tui.formatting import duration, size
 from kplug_tui.widgets.table import Column, Table
@@ -81,14 +80,14 @@ class Events(Container):
 
 
 def _row(place: int, event: Row, first: float | None, files: Mapping[str, LeftFile]) -> dict[str, Any]:
-    moment = event.get("time")
-    known = isinstance(moment, int | float) and first is not None
+    at = event.get("time")
+    known = isinstance(at, int | float) and first is not None
     kept = None
     if event.get("event") == "checkpoint" and isinstance(event.get("step"), int):
         kept = files.get(f"step-{event['step']:012d}")
     return {
         "place": place,
-        "after": duration(moment - first) if known else "",  # type: ignore[operator]
+        "after": duration(at - first) if known else "",  # type: ignore[operator]
         "what": _what(event, kept),
         "event": event,
     }
@@ -109,11 +108,7 @@ def _what(event: Row, kept: LeftFile | None) -> str:
 
 
 def _time(row: Row) -> str:
-    moment = row["event"].get("time")
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if isinstance(moment, int | float) else ""
-    except (OverflowError, ValueError, OSError):
-        return ""
+    return moment(row["event"].get("time"))
 
 
 def _event(row: Row) -> tuple[str, str | None]:

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from kplug.plain_text import safe_line
-from kplug_tui.formatting import LIVE, bare, duration, progress, seconds_left, state_sign, state_tone
+from kplug_tui.formatting import LIVE, bare, done_bar, duration, progress, seconds_left, state_sign, state_tone
 
 _BAR = 16
 _NARROW = 60
@@ -52,10 +52,8 @@ class RunHead(Static):
         text.append(f"{state_sign(state)} {state}", f"bold {colour}" if colour.startswith("#") else "bold")
         share = progress(summary)
         if share is not None and state in LIVE:
-            done = round(share * _BAR)
             if self.size.width >= _NARROW:
-                text.append(f"  {'━' * done}", "bold")
-                text.append("─" * (_BAR - done), "dim")
+                text.append("  ").append_text(done_bar(share, _BAR))
             text.append(f" {share:.0%}")
             left = duration(seconds_left(summary))
             text.append(f"  {left} left" if left else "")

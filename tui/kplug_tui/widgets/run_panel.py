@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from kplug.plain_text import safe_line
 from kplug_tui.detail import RunDetail
-from kplug_tui.formatting import LIVE, bare, duration, number, progress, seconds_left, size, state_sign
+from kplug_tui.formatting import LIVE, bare, done_bar, duration, number, progress, seconds_left, size, state_sign
 from kplug_tui.widgets.chart import Chart
 
 _LOG_LINES = 40
@@ -96,10 +96,7 @@ def _head(summary: Mapping[str, Any]) -> Text:
     text = Text(f"{state_sign(state)} {state}", style="bold", no_wrap=True, overflow="ellipsis")
     share = progress(summary)
     if share is not None and state in LIVE:
-        done = round(share * _BAR)
-        text.append(f"  {'━' * done}", "bold")
-        text.append("─" * (_BAR - done), "dim")
-        text.append(f" {share:.0%}")
+        text.append("  ").append_text(done_bar(share, _BAR)).append(f" {share:.0%}")
         left = duration(seconds_left(summary))
         text.append(f"  {left} left" if left else "")
     text.append(f"  {safe_line(str(summary['name'] or ''))}")
