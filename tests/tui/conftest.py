@@ -82,7 +82,7 @@ def until() -> Until:
     async def wait(pilot: Any, true: Callable[[], Any], patience: float = 20.0) -> None:
         deadline = time.monotonic() + patience
         while not true():
-            assert time.monotonic() < deadline, "it never came true"
+            assert time.monotonic() < deadline, f"it never came true; on the screen:\n{_text_on(pilot.app)}"
             await pilot.pause(0.02)
 
     return wait
@@ -91,8 +91,8 @@ def until() -> Until:
 @pytest.fixture
 def text_on() -> Callable[[Any], str]:
     """Return what stands on an app's screen."""
+    return _text_on
 
-    def text(app: Any) -> str:
-        return "\n".join("".join(one.text for one in strip) for strip in app.screen._compositor.render_strips())
 
-    return text
+def _text_on(app: Any) -> str:
+    return "\n".join("".join(one.text for one in strip) for strip in app.screen._compositor.render_strips())
