@@ -9,6 +9,14 @@ class UnknownComponentError(KplugError, LookupError):
     """No installed component has the given name."""
 
 
+class UnavailableComponentError(KplugError, LookupError):
+    """A component is installed, but its plugin is disabled, incompatible or not allowed."""
+
+
+class UnknownPluginError(KplugError, LookupError):
+    """No installed plugin has the given name."""
+
+
 class AmbiguousNameError(KplugError, LookupError):
     """Several plugins offer a component of the given bare name."""
 

@@ -31,6 +31,7 @@ def test_light_modules_import_nothing_heavy(code, modules_after):
         ["--help"],
         ["list"],
         ["list", "losses", "--json"],
+        ["plugins", "list"],
         ["show", "vae"],
         ["runs", "list"],
         ["train", "vae", "--data", "nowhere"],
@@ -49,7 +50,7 @@ except SystemExit:
     assert modules_after(code) & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "losses"], ["show", "vae"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "losses"], ["show", "vae"], ["plugins", "list"]])
 def test_quick_commands_do_without_pydantic_and_rich(arguments, modules_after):
     # Their imports take longer than all that these commands do.
     code = f"""

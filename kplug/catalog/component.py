@@ -23,6 +23,8 @@ KINDS = {
 GROUPS = {f"kplug.{plural}": kind for kind, plural in KINDS.items()}
 """Entry-point group -> kind."""
 
+OWN_NAMESPACE = "kplug"
+
 _COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 
+from kplug import __version__
+from kplug.catalog.admission import Refusal, normalized, read_rules, refusal
 from kplug.catalog.component import GROUPS, Component, entry_point_fault, kind_of, namespace_of
 
 
@@ -21,10 +22,19 @@ class UnreadableDistribution:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All components that are installed, and the distributions that could not be read."""
+    """What is installed.
+
+    Attributes:
+        components: The components of the plugins that are used.
+        unreadable: The distributions that could not be read.
+        withheld: The components of the plugins that are not used.
+        refusals: Normalized name of a plugin that is not used -> why.
+    """
 
     components: tuple[Component, ...]
     unreadable: tuple[UnreadableDistribution, ...] = ()
+    withheld: tuple[Component, ...] = ()
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
 
 
 def components(kind: str | None = None) -> tuple[Component, ...]:
@@ -51,6 +61,9 @@ def components(kind: str | None = None) -> tuple[Component, ...]:
 def catalog() -> Catalog:
     """Read the catalog, once per process; `catalog.cache_clear()` forgets it."""
     found: list[Component] = []
+    withheld: list[Component] = []
+    refusals: dict[str, Refusal] = {}
+    rules = read_rules()
     unreadable: list[UnreadableDistribution] = []
     seen: set[str] = set()
     for distribution in metadata.distributions():
@@ -58,21 +71,29 @@ def catalog() -> Catalog:
             text = distribution.read_text("entry_points.txt") or ""
             if "kplug." not in text:
                 continue
-            name = distribution.name
+            about = distribution.metadata
             # As on sys.path: the first distribution of a name hides the later ones.
-            normalized = re.sub(r"[-_.]+", "-", name).lower()
-            if normalized in seen:
+            name = normalized(about["Name"])
+            if name in seen:
                 continue
-            seen.add(normalized)
-            found.extend(_components_of(distribution))
+            seen.add(name)
+            declared = list(_components_of(distribution, about["Name"], about["Version"]))
+            requires = about.get_all("Requires-Dist") or []
+            requires_python = (about.get_all("Requires-Python") or [None])[0]
+            refused = refusal(rules, name, requires, requires_python, __version__)
+            if refused is None:
+                found.extend(declared)
+            elif declared:
+                withheld.extend(declared)
+                refusals[name] = refused
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             where = str(getattr(distribution, "_path", "an installed distribution"))
             unreadable.append(UnreadableDistribution(where, f"{type(error).__name__}: {error}"))
-    return Catalog(tuple(sorted(_mark_duplicates(found))), tuple(unreadable))
+    return Catalog(tuple(sorted(_mark_duplicates(found))), tuple(unreadable), tuple(sorted(withheld)), refusals)
 
 
-def _components_of(distribution: metadata.Distribution) -> Iterator[Component]:
-    namespace = namespace_of(distribution.name)
+def _components_of(distribution: metadata.Distribution, name: str, version: str) -> Iterator[Component]:
+    namespace = namespace_of(name)
     for entry_point in distribution.entry_points:
         kind = GROUPS.get(entry_point.group)
         if kind is None:
@@ -82,8 +103,8 @@ def _components_of(distribution: metadata.Distribution) -> Iterator[Component]:
             namespace=namespace,
             name=entry_point.name,
             target=entry_point.value,
-            distribution=distribution.name,
-            version=distribution.version,
+            distribution=name,
+            version=version,
             fault=entry_point_fault(entry_point.name, entry_point.value),
         )
 

@@ -7,8 +7,8 @@ import inspect
 import sys
 from typing import Any
 
-from kplug.catalog.component import Component
-from kplug.catalog.resolution import OWN_NAMESPACE, resolve
+from kplug.catalog.component import OWN_NAMESPACE, Component
+from kplug.catalog.resolution import resolve
 from kplug.errors import BrokenComponentError
 
 

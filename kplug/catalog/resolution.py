@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from kplug.catalog.component import KINDS, Component, folded, kind_of
-from kplug.catalog.discovery import components
-from kplug.errors import AmbiguousNameError, BrokenComponentError, UnknownComponentError
-
-OWN_NAMESPACE = "kplug"
+from kplug.catalog.admission import normalized
+from kplug.catalog.component import KINDS, OWN_NAMESPACE, Component, folded, kind_of
+from kplug.catalog.discovery import catalog, components
+from kplug.errors import AmbiguousNameError, BrokenComponentError, UnavailableComponentError, UnknownComponentError
 
 
 def resolve(name: str, kind: str | None = None) -> Component:
@@ -24,6 +23,7 @@ def resolve(name: str, kind: str | None = None) -> Component:
     Raises:
         UnknownComponentError: If nothing is called that; the message suggests close names.
         AmbiguousNameError: If several components could be meant; the message lists them.
+        UnavailableComponentError: If its plugin is disabled, incompatible or not allowed.
         BrokenComponentError: If the entry point itself is faulty.
     """
     if not isinstance(name, str):
@@ -33,6 +33,7 @@ def resolve(name: str, kind: str | None = None) -> Component:
     matches = [component for component in candidates if is_called(component, name)]
     usable = [component for component in matches if component.fault is None]
     if not matches:
+        _insist_not_withheld(name, wanted_kind)
         raise UnknownComponentError(_unknown_message(name, wanted_kind, candidates))
     if not usable:
         fault = matches[0]
@@ -53,6 +54,18 @@ def is_called(component: Component, name: str) -> bool:
     if slash and folded(namespace) != folded(component.namespace):
         return False
     return folded(bare) == folded(component.name)
+
+
+def withheld_because(component: Component) -> str:
+    """Say why a component of a plugin that is not used is not to be had, and what to do."""
+    refusal = catalog().refusals[normalized(component.distribution)]
+    return f"{component.id} is of {component.distribution}, which is {refusal.state}: {refusal.remedy}"
+
+
+def _insist_not_withheld(name: str, kind: str | None) -> None:
+    for component in catalog().withheld:
+        if kind in {None, component.kind} and is_called(component, name):
+            raise UnavailableComponentError(withheld_because(component))
 
 
 def _unknown_message(name: str, kind: str | None, candidates: Iterable[Component]) -> str:

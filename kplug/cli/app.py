@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kplug import __version__
-from kplug.cli import catalog, doctor, runs, train, tui
+from kplug.cli import catalog, doctor, plugins, runs, train, tui
 from kplug.cli.quick import QuickGroup
 from kplug.errors import KplugError
 from kplug.plain_text import safe_text
@@ -30,6 +30,7 @@ catalog.add_to(app)
 train.add_to(app)
 tui.add_to(app)
 app.add_typer(runs.app, name="runs")
+app.add_typer(plugins.app, name="plugins")
 doctor.add_to(app)
 
 USAGE_ERROR = 2
