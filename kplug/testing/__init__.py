@@ -4,9 +4,10 @@ Each check takes a component and one batch of data it can have, and raises `Asse
 """
 
 from kplug.testing.backends import agree_across_backends
+from kplug.testing.datasets import check_dataset
 from kplug.testing.gradients import gradient
 from kplug.testing.layers import check_layer
 from kplug.testing.losses import check_loss
 from kplug.testing.metrics import check_metric
 
-__all__ = ["agree_across_backends", "check_layer", "check_loss", "check_metric", "gradient"]
+__all__ = ["agree_across_backends", "check_dataset", "check_layer", "check_loss", "check_metric", "gradient"]

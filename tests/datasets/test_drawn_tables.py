@@ -40,13 +40,6 @@ def test_standardised_by_the_training_split(name):
         np.testing.assert_allclose(getattr(data, split)[0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_one_seed_gives_one_draw_and_another_another(name):
-    load = getattr(datasets, name)
-    np.testing.assert_array_equal(load(seed=2).train[0], load(seed=2).train[0])
-    assert not np.array_equal(load(seed=2).train[0], load(seed=3).train[0])
-
-
 def test_moons_without_noise_lie_on_two_half_circles():
     x, y = joined(datasets.moons(noise=0, standardize=False))
     upper, lower = x[y == 0], x[y == 1]

@@ -89,13 +89,6 @@ def test_info(name):
     assert all(type(text) is str for text in (*info["feature_names"], *info.get("class_names", ())))
 
 
-@pytest.mark.parametrize("name", LOADERS)
-def test_one_seed_gives_one_order_and_another_another(name):
-    load = getattr(datasets, name)
-    np.testing.assert_array_equal(load(seed=2).test[0], load(seed=2).test[0])
-    assert not np.array_equal(load(seed=2).test[1], load(seed=3).test[1])
-
-
 def test_fractions():
     data = datasets.iris(validation_fraction=0.5, test_fraction=0.4)
     assert [len(split[0]) for split in (data.train, data.validation, data.test)] == [45, 45, 60]
