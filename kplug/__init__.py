@@ -76,6 +76,7 @@ _PUBLIC = {
     "npairs_multilabel_loss": "kplug.losses.npairs:npairs_multilabel_loss",
     "ntxent_loss": "kplug.losses.contrastive:ntxent_loss",
     "proxy_anchor_loss": "kplug.losses.proxies:proxy_anchor_loss",
+    "register": "kplug.catalog.registration:register",
     "sparse_categorical_focal_loss": "kplug.losses.categorical_focal:sparse_categorical_focal_loss",
     "supervised_contrastive_loss": "kplug.losses.contrastive:supervised_contrastive_loss",
     "topic_coherence": "kplug.metrics.topic_coherence:topic_coherence",

@@ -12,6 +12,7 @@ from kplug.catalog.component import Component as Component
 from kplug.catalog.discovery import components as components
 from kplug.catalog.facts import component as component
 from kplug.catalog.loading import get as get
+from kplug.catalog.registration import register as register
 from kplug.datasets.augmentation import GaussianNoiseAugmentation as GaussianNoiseAugmentation
 from kplug.datasets.augmentation import augment as augment
 from kplug.datasets.dataset import Dataset as Dataset

@@ -6,13 +6,18 @@ import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.discovery import components
 from kplug.catalog.loading import load
+from kplug.catalog.resolution import renamed
+from kplug.catalog.trust import how_to_trust, is_trusted
 from kplug.errors import BrokenComponentError, SavedModelError
+from kplug.runs.directory import RunDirectory
+from kplug.runs.own_files import references
+from kplug.runs.run import Run
+from kplug.saved_requirements import owners, read_requirements, registered_names, unregistered, what_is_missing
 
 
 def load_model(
@@ -25,7 +30,9 @@ def load_model(
 
     Keras itself finds a custom class only if something has imported it before. This function reads the names in the
     file's `config.json`, imports the plugins that own them, and then loads the model in Keras' safe mode. A plugin
-    is imported because it is installed and owns a namespace, never because a file names a module.
+    is imported because it is installed and owns a namespace, never because a file names a module. A model that lies in
+    its run's directory finds the run's copies of files that were named as `path/to/file.py:Object`, if just these were
+    run on this machine by this user before, or are trusted since (`kplug plugins trust FILE`).
 
     Args:
         path: A `.keras` file.
@@ -38,8 +45,8 @@ def load_model(
         The `keras.Model`.
 
     Raises:
-        SavedModelError: If the file is missing or is no `.keras` file, or needs a plugin that is not installed; the
-            message names what is needed.
+        SavedModelError: If the file is missing or is no `.keras` file, or needs a plugin that is not installed or not
+            used, or code that nobody has run here before; the message names what is needed and what to do.
         BrokenComponentError: If the plugin that is needed cannot be imported.
 
     Example:
@@ -49,20 +56,28 @@ def load_model(
     images = vae.generate(16)
     ```
     """
-    names = sorted(set(_registered_names(_read_config(Path(path)))))
+    path = Path(path)
+    config, noted = _read(path)
+    names = sorted(set(registered_names(config)))
     import keras
 
     given = dict(custom_objects or {})
-    unknown = [name for name in names if keras.saving.get_registered_object(name, given) is None]
-    _import_owners(unknown, Path(path))
-    _insist_registered(unknown, Path(path))
+    _import_owners(unregistered(names, given), given)
+    missing = unregistered(names, given)
+    if missing:
+        _import_files_of_run(path)
+        missing = unregistered(missing, given)
+    if missing:
+        raise SavedModelError(what_is_missing(path, missing[0], noted))
     return keras.saving.load_model(path, compile=compile, custom_objects=given, safe_mode=safe_mode)
 
 
-def _read_config(path: Path) -> Any:
+def _read(path: Path) -> tuple[Any, dict[str, Mapping[str, Any]]]:
+    """Return a model's configuration, and what was noted of the plugins that it needs."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
+            noted = read_requirements(archive)
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError("its config.json describes no model")
     except FileNotFoundError:
@@ -72,58 +87,49 @@ def _read_config(path: Path) -> Any:
             f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
             "Save it with `model.save('name.keras')`."
         ) from error
-    return config
+    return config, noted
 
 
-def _registered_names(config: Any) -> Iterator[str]:
-    if isinstance(config, dict):
-        name = config.get("registered_name")
-        if isinstance(name, str) and ">" in name:
-            yield name
-        config = config.values()
-    elif not isinstance(config, list):
-        return
-    for part in config:
-        yield from _registered_names(part)
-
-
-def _import_owners(names: Iterable[str], path: Path) -> None:
-    """Import the components that make the names known.
+def _import_owners(names: Iterable[str], given: dict[str, Any]) -> None:
+    """Import the components that make the names known; a renamed one is given under its old name.
 
     Raises:
-        SavedModelError: If no plugin has a name's namespace.
         BrokenComponentError: If a component of that very name cannot be imported.
     """
-    import keras
-
     for name in names:
         namespace, _, attribute = name.partition(">")
-        owned = [one for one in components() if one.namespace == namespace and one.fault is None]
-        if not owned:
-            raise SavedModelError(
-                f"{path} needs {namespace}/{attribute}, and no installed plugin has the namespace {namespace!r}. "
-                f"Install the plugin, or import what defines {name!r} before loading."
-            )
+        owned = owners(name)
         exact = [one for one in owned if one.target.rpartition(":")[2] == attribute]
         for component in exact:
             load(component)
         # A part that is no component itself is defined where some component is.
         for component in owned:
-            if keras.saving.get_registered_object(name) is not None:
+            if not unregistered([name], given):
                 break
             if component not in exact and component.kind != "optimizer":
                 with contextlib.suppress(BrokenComponentError):
                     load(component)
+        if unregistered([name], given):
+            for component in renamed(f"{namespace}/{attribute}"):
+                given[name] = load(component)
 
 
-def _insist_registered(names: Iterable[str], path: Path) -> None:
-    import keras
+def _import_files_of_run(path: Path) -> None:
+    """Import the parts in files that the run used whose artifact a model is.
 
-    for name in names:
-        if keras.saving.get_registered_object(name) is None:
-            namespace, _, attribute = name.partition(">")
-            owner = next(one for one in components() if one.namespace == namespace)
+    The files are the run's copies, and they are imported because somebody has run just this content here before, not
+    because the run names them: a directory may come from anywhere.
+
+    Raises:
+        SavedModelError: If nobody has.
+    """
+    directory = RunDirectory(path.absolute().parent.parent)
+    if path.absolute().parent != directory.artifacts or not directory.spec.is_file():
+        return
+    for component in references(Run(directory).spec, directory):
+        if not is_trusted(component):
             raise SavedModelError(
-                f"{path} needs {namespace}/{attribute}, which {owner.distribution} {owner.version} does not have. "
-                "Install the version that the model was saved with."
+                f"{path} needs code that its run brings along, and that was not run here before: "
+                f"{how_to_trust(component)}"
             )
+        load(component)

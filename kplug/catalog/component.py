@@ -25,13 +25,16 @@ GROUPS = {f"kplug.{plural}": kind for kind, plural in KINDS.items()}
 
 OWN_NAMESPACE = "kplug"
 
+ALIASES = "kplug.aliases"
+"""The entry-point group that says what components were called before."""
+
 _COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """One entry point in one of kplug's groups.
+    """One part: an entry point in one of kplug's groups, or an object that is named by where it is.
 
     Attributes:
         kind: One of `KINDS`.
@@ -41,6 +44,8 @@ class Component:
         distribution: Name of the installed distribution that declares it.
         version: That distribution's version.
         fault: Why the entry point cannot be used, or `None`. Found without importing anything.
+        reference: `path/to/file.py:Object` or `package.module:Object`, if it was named so. Of a file, `distribution` is
+            the path and `version` the content's SHA-256.
     """
 
     kind: str
@@ -50,16 +55,23 @@ class Component:
     distribution: str
     version: str
     fault: str | None = None
+    reference: str | None = None
 
     @property
     def id(self) -> str:
-        """The full id, `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
+        """The full id, `namespace/name`; a reference is its own."""
+        return self.reference or f"{self.namespace}/{self.name}"
 
     @property
     def module(self) -> str:
         """The module that the entry point refers to."""
-        return self.target.partition(":")[0]
+        return self.target.rpartition(":")[0]
+
+    @property
+    def in_words(self) -> str:
+        """What it is and where it comes from, for messages: `loss acme/wavelet (kplug-acme 1.2)`."""
+        origin = f" ({self.distribution} {self.version})" if self.version and not self.reference else ""
+        return f"{self.kind} {self.id}{origin}"
 
 
 def namespace_of(distribution: str) -> str:
@@ -75,6 +87,11 @@ def entry_point_fault(name: str, target: str) -> str | None:
     if not _TARGET.fullmatch(target):
         return f"the entry point's value {target!r} is not of the form 'package.module:Object'"
     return None
+
+
+def snake_case(name: str) -> str:
+    """Return a Python name as components are called: `WaveletLoss` is `wavelet_loss`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def kind_of(word: str) -> str:

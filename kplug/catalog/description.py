@@ -10,9 +10,11 @@ from typing import Any
 from kplug.catalog import description_cache
 from kplug.catalog.child import end_children, inspect_in_child
 from kplug.catalog.component import Component
-from kplug.catalog.discovery import components
+from kplug.catalog.discovery import catalog
 from kplug.catalog.facts import INFO_FIELDS
 from kplug.catalog.parameters import Parameter
+from kplug.catalog.registration import is_registered, registered_object
+from kplug.catalog.resolution import withheld_because
 from kplug.errors import BrokenComponentError
 
 _CHILDREN_AT_ONCE = 4
@@ -87,10 +89,7 @@ def require(component: Component) -> Description:
     """
     description = describe(component)
     if description.broken:
-        raise BrokenComponentError(
-            f"{component.kind} {component.id} ({component.distribution} {component.version}) is broken: "
-            f"{description.error}"
-        )
+        raise BrokenComponentError(f"{component.in_words} is broken: {description.error}")
     return description
 
 
@@ -99,11 +98,11 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
     wanted = list(wanted)
     found = known(wanted)
     # What broke a component may have been the environment (a wrong KERAS_BACKEND, a full disk): it is tried again.
-    missing = {one.distribution for one in wanted if one.fault is None and (one not in found or found[one].broken)}
+    missing = _origins(one for one in wanted if one.fault is None and (one not in found or found[one].broken))
     if missing:
         with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
             try:
-                for descriptions in pool.map(_inspect_distribution, sorted(missing)):
+                for descriptions in pool.map(_inspect, missing):
                     found.update({one.component: one for one in descriptions})
             except BaseException:  # Ctrl-C: the pool would wait for children that nobody waits for any more
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -116,8 +115,10 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
     """Return the descriptions that need no process: those in the cache, and those of faulty entry points."""
     wanted = set(wanted)
     found = {one: Description(one, status="broken", error=one.fault) for one in wanted if one.fault is not None}
-    for distribution in {one.distribution for one in wanted if one.fault is None}:
-        siblings = _siblings(distribution)
+    found.update({one: _learned_here(one) for one in wanted if is_registered(one)})
+    withheld = wanted.intersection(catalog().withheld)
+    found.update({one: Description(one, status="broken", error=withheld_because(one)) for one in withheld})
+    for siblings in _origins(one for one in wanted if one not in found):
         records = description_cache.read(siblings)
         found.update(
             (one, _from_record(one, records[one.kind, one.name]))
@@ -127,15 +128,31 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
     return found
 
 
-def _inspect_distribution(distribution: str) -> list[Description]:
-    siblings = _siblings(distribution)
+def _inspect(siblings: tuple[Component, ...]) -> list[Description]:
     records = inspect_in_child(siblings)
     description_cache.write(siblings, records)
     return [_from_record(one, records[one.kind, one.name]) for one in siblings]
 
 
-def _siblings(distribution: str) -> tuple[Component, ...]:
-    return tuple(one for one in components() if one.distribution == distribution and one.fault is None)
+def _origins(wanted: Iterable[Component]) -> list[tuple[Component, ...]]:
+    """Return what is described together: a plugin's components, or one that is named by where it is."""
+    wanted = list(wanted)
+    of: dict[str, list[Component]] = {one.distribution: [] for one in wanted if not one.reference}
+    for one in catalog().components:
+        if one.distribution in of and one.fault is None:
+            of[one.distribution].append(one)
+    plugins = [tuple(siblings) for _, siblings in sorted(of.items()) if siblings]
+    return plugins + [(one,) for one in wanted if one.reference]
+
+
+def _learned_here(component: Component) -> Description:
+    """Describe what this process has registered, which it alone has."""
+    from kplug.catalog.inspection import learn
+
+    try:
+        return _from_record(component, learn(component.kind, registered_object(component)))
+    except (TypeError, ValueError) as error:  # some that are written in C tell nobody what they take
+        return Description(component, status="broken", error=f"{type(error).__name__}: {error}")
 
 
 def _from_record(component: Component, record: dict[str, Any]) -> Description:

@@ -55,6 +55,8 @@ def write(siblings: Sequence[Component], records: Records) -> None:
 
 def _file(siblings: Sequence[Component]) -> Path:
     one = siblings[0]
+    if one.reference:
+        return cache_root() / "descriptions" / f"{hashlib.sha256(one.target.encode()).hexdigest()}.json"
     name = "".join(character if character.isalnum() else "-" for character in f"{one.distribution}-{one.version}")
     return cache_root() / "descriptions" / f"{name}.json"
 
@@ -71,6 +73,8 @@ def _key_parts(siblings: Sequence[Component]) -> Iterator[str]:
     yield f"{_FORMAT} {sys.version} {sys.prefix}"
     for component in siblings:
         yield f"{component.distribution} {component.version} {component.kind} {component.name} {component.target}"
+    if siblings[0].reference and siblings[0].module.endswith(".py"):
+        return  # of a file, the version says all
     for package in sorted({component.module.partition(".")[0] for component in siblings}):
         yield package
         yield from _package_state(package, siblings[0].distribution)

@@ -9,7 +9,8 @@ from importlib import metadata
 
 from kplug import __version__
 from kplug.catalog.admission import Refusal, normalized, read_rules, refusal
-from kplug.catalog.component import GROUPS, Component, entry_point_fault, kind_of, namespace_of
+from kplug.catalog.component import ALIASES, GROUPS, Component, entry_point_fault, kind_of, namespace_of
+from kplug.catalog.registration import NAMESPACE, registered
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,22 @@ class UnreadableDistribution:
 
 
 @dataclass(frozen=True)
+class Alias:
+    """What a component was called before.
+
+    Attributes:
+        namespace: Of the component.
+        old: Its old name: a component's, or that of a class or function as Keras has saved it. With a namespace, as in
+            `acme/wavelet`, that of a plugin that was renamed.
+        new: The component's name now.
+    """
+
+    namespace: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Catalog:
     """What is installed.
 
@@ -29,16 +46,20 @@ class Catalog:
         unreadable: The distributions that could not be read.
         withheld: The components of the plugins that are not used.
         refusals: Normalized name of a plugin that is not used -> why.
+        aliases: What the components of the plugins that are used were called before.
     """
 
     components: tuple[Component, ...]
     unreadable: tuple[UnreadableDistribution, ...] = ()
     withheld: tuple[Component, ...] = ()
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    aliases: tuple[Alias, ...] = ()
 
 
 def components(kind: str | None = None) -> tuple[Component, ...]:
-    """Return the installed components, sorted by kind, namespace and name; nothing is imported.
+    """Return the components, sorted by kind, namespace and name; nothing is imported.
+
+    They are those of the installed plugins that are used, and those that this process has registered.
 
     Args:
         kind: Keep one kind only: `"loss"`, `"layer"`, `"metric"`, `"model"`, `"dataset"`, `"optimizer"`,
@@ -51,6 +72,9 @@ def components(kind: str | None = None) -> tuple[Component, ...]:
         UnknownComponentError: If `kind` is no kind.
     """
     found = catalog().components
+    own = registered()
+    if own:
+        found = tuple(sorted((*found, *own), key=_order))
     if kind is None:
         return found
     wanted = kind_of(kind)
@@ -63,6 +87,7 @@ def catalog() -> Catalog:
     found: list[Component] = []
     withheld: list[Component] = []
     refusals: dict[str, Refusal] = {}
+    aliases: list[Alias] = []
     rules = read_rules()
     unreadable: list[UnreadableDistribution] = []
     seen: set[str] = set()
@@ -83,17 +108,24 @@ def catalog() -> Catalog:
             refused = refusal(rules, name, requires, requires_python, __version__)
             if refused is None:
                 found.extend(declared)
+                aliases.extend(_aliases_of(distribution, about["Name"]))
             elif declared:
                 withheld.extend(declared)
                 refusals[name] = refused
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             where = str(getattr(distribution, "_path", "an installed distribution"))
             unreadable.append(UnreadableDistribution(where, f"{type(error).__name__}: {error}"))
-    return Catalog(tuple(sorted(_mark_duplicates(found))), tuple(unreadable), tuple(sorted(withheld)), refusals)
+    used, unused = (tuple(sorted(one, key=_order)) for one in (_mark_duplicates(found), withheld))
+    return Catalog(used, tuple(unreadable), unused, refusals, tuple(aliases))
+
+
+def _order(component: Component) -> tuple[str, ...]:
+    return component.kind, component.namespace, component.name, component.target
 
 
 def _components_of(distribution: metadata.Distribution, name: str, version: str) -> Iterator[Component]:
     namespace = namespace_of(name)
+    reserved = f"the namespace {NAMESPACE!r} is that of kplug.register" if namespace == NAMESPACE else None
     for entry_point in distribution.entry_points:
         kind = GROUPS.get(entry_point.group)
         if kind is None:
@@ -105,8 +137,14 @@ def _components_of(distribution: metadata.Distribution, name: str, version: str)
             target=entry_point.value,
             distribution=name,
             version=version,
-            fault=entry_point_fault(entry_point.name, entry_point.value),
+            fault=reserved or entry_point_fault(entry_point.name, entry_point.value),
         )
+
+
+def _aliases_of(distribution: metadata.Distribution, name: str) -> Iterator[Alias]:
+    for entry_point in distribution.entry_points:
+        if entry_point.group == ALIASES:
+            yield Alias(namespace_of(name), entry_point.name, entry_point.value)
 
 
 def _mark_duplicates(found: list[Component]) -> Iterator[Component]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kplug.catalog.component import OWN_NAMESPACE, Component
+from kplug.catalog.keras_names import give_keras_name, give_keras_names
+from kplug.catalog.references import FILE_MODULE, import_file
+from kplug.catalog.registration import is_registered, registered_object
 from kplug.catalog.resolution import resolve
 from kplug.errors import BrokenComponentError
 
@@ -16,8 +19,8 @@ def get(name: str, kind: str | None = None) -> Any:
     """Import a component by name and return it: the class, function or factory itself.
 
     Args:
-        name: `"focal_loss"`, `"acme/wavelet"`, … as `kplug list` shows them.
-        kind: Look among one kind only (`"loss"`, `"model"`, …).
+        name: `"focal_loss"`, `"acme/wavelet"`, … as `kplug list` shows them, or `"path/to/file.py:Object"`.
+        kind: Look among one kind only (`"loss"`, `"model"`, …); of an object in a file, what it is.
 
     Returns:
         What the entry point refers to, as it is: a class is not called. In a model:
@@ -32,32 +35,39 @@ def get(name: str, kind: str | None = None) -> Any:
 
 def load(component: Component) -> Any:
     """Import a component; see `get`."""
+    if is_registered(component):
+        return registered_object(component)
+    place, _, attributes = component.target.rpartition(":")
     try:
-        loaded = import_target(component.target)
+        module = _import_place(place)
+        loaded = _attribute_of(module, attributes)
     except Exception as error:
+        source = "" if component.reference else f" from {component.target}"
         raise BrokenComponentError(
-            f"{component.kind} {component.id} cannot be imported from {component.target} "
-            f"({component.distribution} {component.version}): {type(error).__name__}: {error}"
+            f"{component.in_words} cannot be imported{source}: {type(error).__name__}: {error}"
         ) from error
-    _register_with_keras(component, loaded)
+    if component.namespace != OWN_NAMESPACE:
+        give_keras_name(loaded, component.namespace)
+    if component.reference:
+        give_keras_names(module, component.namespace)
     return loaded
 
 
 def import_target(target: str) -> Any:
-    """Import what an entry point's value, `module:attribute`, refers to."""
-    module, _, attributes = target.partition(":")
-    found: Any = importlib.import_module(module)
+    """Import what an entry point's value, `module:attribute`, or a reference refers to."""
+    place, _, attributes = target.rpartition(":")
+    return _attribute_of(_import_place(place), attributes)
+
+
+def _import_place(place: str) -> ModuleType:
+    return import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+
+
+def _attribute_of(module: ModuleType, attributes: str) -> Any:
+    found: Any = module
+    first = attributes.partition(".")[0]
+    if module.__name__.startswith(FILE_MODULE) and not hasattr(module, first):
+        raise AttributeError(f"{module.__file__} has no attribute {first!r}")
     for attribute in attributes.split("."):
         found = getattr(found, attribute)
     return found
-
-
-def _register_with_keras(component: Component, loaded: Any) -> None:
-    """Give a plugin's plain Keras class its namespace, so that models that use it can be loaded by name."""
-    keras = sys.modules.get("keras")
-    if keras is None or not inspect.isclass(loaded) or not hasattr(loaded, "get_config"):
-        return
-    if component.namespace == OWN_NAMESPACE or loaded.__module__.partition(".")[0] == "keras":
-        return
-    if keras.saving.get_registered_name(loaded) == loaded.__name__:
-        keras.saving.register_keras_serializable(package=component.namespace)(loaded)

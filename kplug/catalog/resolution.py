@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from kplug.catalog.admission import normalized
 from kplug.catalog.component import KINDS, OWN_NAMESPACE, Component, folded, kind_of
 from kplug.catalog.discovery import catalog, components
+from kplug.catalog.references import is_reference, referenced
 from kplug.errors import AmbiguousNameError, BrokenComponentError, UnavailableComponentError, UnknownComponentError
 
 
 def resolve(name: str, kind: str | None = None) -> Component:
-    """Return the component that a name means.
+    """Return the component that a name means, or once meant.
 
     Args:
         name: `namespace/name`, or a bare name. Case, `-` and `_` do not matter, so `FocalLoss` and
             `focal-loss` both mean `focal_loss`. A bare name means kplug's own component if there is one,
-            else the only plugin component of that name.
+            else the only plugin component of that name. `path/to/file.py:Object` and `package.module:Object` mean
+            that object.
         kind: Look among one kind only.
 
     Raises:
@@ -29,15 +31,19 @@ def resolve(name: str, kind: str | None = None) -> Component:
     if not isinstance(name, str):
         raise UnknownComponentError(f"A component's name is a string, such as 'focal_loss'. Received: {name!r}")
     wanted_kind = None if kind is None else kind_of(kind)
+    if is_reference(name):
+        return referenced(name, wanted_kind)
     candidates = components(wanted_kind)
     matches = [component for component in candidates if is_called(component, name)]
+    if not matches:
+        matches = [component for component in renamed(name) if wanted_kind in {None, component.kind}]
     usable = [component for component in matches if component.fault is None]
     if not matches:
         _insist_not_withheld(name, wanted_kind)
         raise UnknownComponentError(_unknown_message(name, wanted_kind, candidates))
     if not usable:
         fault = matches[0]
-        raise BrokenComponentError(f"{fault.kind} {fault.id} ({fault.distribution} {fault.version}): {fault.fault}.")
+        raise BrokenComponentError(f"{fault.in_words}: {fault.fault}.")
     own = [component for component in usable if component.namespace == OWN_NAMESPACE]
     chosen = own or usable
     if len(chosen) > 1:
@@ -54,6 +60,27 @@ def is_called(component: Component, name: str) -> bool:
     if slash and folded(namespace) != folded(component.namespace):
         return False
     return folded(bare) == folded(component.name)
+
+
+def renamed(name: str) -> list[Component]:
+    """Return the components that were called something before, as their plugins declare.
+
+    A plugin speaks for another namespace than its own only where no installed plugin has that.
+
+    Args:
+        name: A component's name or id, or `namespace/Class` for what Keras has saved.
+    """
+    found = catalog()
+    taken = {one.namespace for one in (*found.components, *found.withheld)}
+    namespace, slash, bare = name.rpartition("/")
+    meant = []
+    for alias in found.aliases:
+        of, foreign, old = alias.old.rpartition("/")
+        of = of if foreign else alias.namespace
+        if folded(old) != folded(bare) or (slash and folded(of) != folded(namespace)) or (foreign and of in taken):
+            continue
+        meant += [one for one in found.components if one.namespace == alias.namespace and one.name == alias.new]
+    return [one for one in meant if one.fault is None]
 
 
 def withheld_because(component: Component) -> str:

@@ -51,6 +51,19 @@ def disable_command(name: Name) -> None:
     _say(disable(name))
 
 
+@app.command("trust", cls=QuickCommand)
+def trust_command(
+    file: Annotated[str, typer.Argument(help="A .py file that somebody else's run or model brings along.")],
+) -> None:
+    """Let a file of somebody else's run be run here, as it is now; look at it first."""
+    from pathlib import Path
+
+    from kplug.catalog.trust import trust_file
+
+    trust_file(Path(file))
+    notice(f"{safe_line(file)} is trusted as it is now.")
+
+
 def _say(plugin: Plugin) -> None:
     error = f": {plugin.error}" if plugin.error else ""
     notice(f"{safe_line(plugin.distribution)} is {plugin.state}{error}.")

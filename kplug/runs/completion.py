@@ -14,13 +14,8 @@ from kplug.catalog.resolution import is_called, resolve
 from kplug.errors import BrokenComponentError, IncompatibleComponentsError, ParameterError, SpecError
 from kplug.runs.devices import check_device
 from kplug.runs.labels import checked_name
-from kplug.runs.spec import ComponentSpec, RunSpec, spec_from
-
-SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer", "schedule": "schedule"}
-"""Field of the spec -> kind of the component it names."""
-
-LISTS = {"metrics": "metric", "callbacks": "callback"}
-"""Field of the spec that holds several components -> their kind."""
+from kplug.runs.own_files import files_of
+from kplug.runs.spec import LISTS, SECTIONS, ComponentSpec, RunSpec, spec_from
 
 _ALIASES = {"data": "dataset"}
 _SECTIONS_IN_WORDS = (
@@ -115,7 +110,7 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
         _check_required(completed[section], descriptions[component], section, dataset)
     for component, asked in zip(parts, completed_parts, strict=True):
         _check_required(asked, descriptions[component], component.name, dataset)
-    return spec.model_copy(update={**completed, **lists})
+    return spec.model_copy(update={**completed, **lists, "files": files_of([*chosen.values(), *parts])})
 
 
 def misfit(part: Description, model: Description | None = None, dataset: Description | None = None) -> str | None:
@@ -208,10 +203,7 @@ def _check_backend(backend: str) -> None:
 def _working(descriptions: dict[Component, Description]) -> dict[Component, Description]:
     for component, description in descriptions.items():
         if description.broken:
-            raise BrokenComponentError(
-                f"{component.kind} {component.id} ({component.distribution} {component.version}) is broken: "
-                f"{description.error}"
-            )
+            raise BrokenComponentError(f"{component.in_words} is broken: {description.error}")
     return descriptions
 
 

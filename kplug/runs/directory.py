@@ -9,11 +9,12 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kplug.errors import RunStorageError
+from kplug.errors import KplugError, RunStorageError
 
 if TYPE_CHECKING:
     from kplug.runs.spec import RunSpec
@@ -81,21 +82,30 @@ class RunDirectory:
         return self.path / "control"
 
     @property
+    def files(self) -> Path:
+        """Copies of the files that parts of the run are in; there only if there are such parts."""
+        return self.path / "files"
+
+    @property
     def artifacts(self) -> Path:
         """What the run leaves for people."""
         return self.path / "artifacts"
 
 
-def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any]) -> RunDirectory:
+def create_run_directory(
+    root: Path, spec: RunSpec, environment: dict[str, Any], fill: Callable[[RunDirectory], None] | None = None
+) -> RunDirectory:
     """Make a new run's directory, whole or not at all.
 
     Args:
         root: The directory that holds the runs; made if need be.
         spec: What was asked.
         environment: What else is known at this moment (command line, working directory), kept with the status.
+        fill: Puts into it what else belongs there.
 
     Raises:
         RunStorageError: If the directory cannot be made; nothing is left behind.
+        KplugError: Whatever `fill` raises; nothing is left behind then either.
     """
     made = _missing_parents(root)
     now = time.time()
@@ -111,6 +121,8 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
             directory.artifacts.mkdir()
             write_atomically(directory.spec, spec.model_dump_json(indent=2) + "\n", flush=True)
             write_atomically(directory.status, status, flush=True)
+            if fill is not None:
+                fill(directory)
             try:
                 aside.rename(root / run_id)
             except OSError as error:
@@ -120,10 +132,12 @@ def create_run_directory(root: Path, spec: RunSpec, environment: dict[str, Any])
             else:
                 flush_directory(root)
                 return RunDirectory(root / run_id)
-    except OSError as error:
+    except (OSError, KplugError) as error:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
         _remove_empty(made)
+        if isinstance(error, KplugError):
+            raise
         raise RunStorageError(
             f"The runs directory {root} cannot be written: {error.strerror or error}. "
             "Choose another with --runs-dir or KPLUG_HOME."

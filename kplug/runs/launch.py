@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kplug.errors import RunStateError, RunStorageError
+from kplug.catalog.component import Component
+from kplug.catalog.registration import NAMESPACE
+from kplug.catalog.trust import how_to_trust, is_trusted, trust_reference
+from kplug.errors import RunStateError, RunStorageError, SpecError
 from kplug.runs.directory import create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.lock import RunLock
+from kplug.runs.own_files import copy_files, references
 from kplug.runs.process import start_worker
 from kplug.runs.run import ENDED, Run, seconds_taken
-from kplug.runs.spec import RunSpec
+from kplug.runs.spec import LISTS, SECTIONS, RunSpec
 
 _LOCK_PATIENCE = 10.0
 _KEPT = (
@@ -38,13 +42,18 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
     Raises:
         RunStorageError: If the run's directory cannot be made or its process not be started; nothing is left behind.
     """
+    named = _insist_known_elsewhere(spec)
     told = {"command": sys.argv, "cwd": os.fspath(Path.cwd()), "max_running": max_running, "parent": parent}
-    directory = create_run_directory(root, spec, {name: value for name, value in told.items() if value is not None})
+    environment = {name: value for name, value in told.items() if value is not None}
+    directory = create_run_directory(root, spec, environment, lambda made: copy_files(spec.files, made))
     try:
         start_worker(directory, spec.backend)
     except RunStorageError:
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
+    # Whoever starts a run with a file of theirs may resume it, and load its model, without being asked.
+    for component in named:
+        trust_reference(component)
     return Run(directory)
 
 
@@ -56,11 +65,14 @@ def resume(run: Run, max_running: int | None = None) -> None:
         max_running: How many runs may go on at once, this one included; it waits for its turn. By default it starts.
 
     Raises:
-        RunStateError: If the run is not over, or has completed, or has a worker.
+        RunStateError: If the run is not over, or has completed, or has a worker, or brings code along that nobody has
+            run here before.
+        SpecError: If the run's copy of a file is not what it began with.
         RunStorageError: If its directory cannot be written, or the process not be started.
     """
     backend = run.spec.backend
     _resumable(run)
+    _insist_trusted(run)
     lock = RunLock(run.directory.lock)
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
@@ -86,6 +98,35 @@ def resume(run: Run, max_running: int | None = None) -> None:
         with contextlib.suppress(OSError):
             run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)
         raise
+
+
+def _insist_known_elsewhere(spec: RunSpec) -> list[Component]:
+    """Return the parts of a spec that are named by where they are; refuse those that this process alone knows.
+
+    Raises:
+        SpecError: If there are such.
+    """
+    for one in (
+        *(getattr(spec, field) for field in SECTIONS),
+        *(one for field in LISTS for one in getattr(spec, field)),
+    ):
+        if one is not None and one.name.startswith(f"{NAMESPACE}/"):
+            raise SpecError(
+                f"{one.name} is known in this process alone, and a run is another one. Name the file that it is in: "
+                "path/to/file.py:Object"
+            )
+    return references(spec)
+
+
+def _insist_trusted(run: Run) -> None:
+    """Refuse a run that came from elsewhere with code of its own, until somebody has looked at it.
+
+    Raises:
+        RunStateError: If it is such a run.
+    """
+    for component in references(run.spec, run.directory):
+        if not is_trusted(component):
+            raise RunStateError(f"{run.id} brings code along that was not run here before: {how_to_trust(component)}")
 
 
 def _resumable(run: Run) -> dict[str, Any]:

@@ -14,6 +14,12 @@ from kplug.runs.devices import DEVICE_PATTERN
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
+SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer", "schedule": "schedule"}
+"""Field of the spec -> kind of the component it names."""
+
+LISTS = {"metrics": "metric", "callbacks": "callback"}
+"""Field of the spec that holds several components -> their kind."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -59,6 +65,8 @@ class RunSpec(_Strict):
         checkpoint_epochs: Epochs from one to the next, or `None`. Whichever of the three is due first counts.
         best: The metric by which the best model is kept beside the last one, or `None`.
         name: What a person calls the run.
+        files: The files that parts named as `path/to/file.py:Object` are in, with the SHA-256 of what they hold. Found
+            out when the spec is completed; the run has a copy of each.
     """
 
     model: ComponentSpec
@@ -80,6 +88,7 @@ class RunSpec(_Strict):
     checkpoint_epochs: Annotated[int, Field(ge=1)] | None = None
     best: Annotated[str, Field(min_length=1)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
+    files: dict[str, str] = {}
 
 
 def spec_from(values: dict[str, Any], source: str = "the run spec") -> RunSpec:

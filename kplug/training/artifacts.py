@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kplug.saved_requirements import write_requirements
 from kplug.training.checkpoints import flush_directory
 
 MODEL_FILE = "model.keras"
@@ -29,6 +30,7 @@ def save_model(model: keras.Model, directory: Path, name: str = MODEL_FILE) -> N
     aside = directory / f".new-{name}"
     try:
         model.save(aside)
+        write_requirements(aside)
         # A loss of power must not leave a name without its content.
         with aside.open("rb+") as file:
             os.fsync(file.fileno())

@@ -122,6 +122,7 @@ def _waited(directory: RunDirectory, status: StatusWriter, events: RecordWriter)
 
 def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWriter) -> dict[str, Any]:
     """Choose the devices and train, and return the status at the end."""
+    from kplug.runs.own_files import located
     from kplug.runs.spec import read_spec_values, spec_from
     from kplug.training.checkpoints import Checkpoints
     from kplug.training.devices import use_device
@@ -129,7 +130,7 @@ def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWrite
     from kplug.training.resumed import Resumed
     from kplug.training.system import SystemSampler
 
-    spec = spec_from(read_spec_values(directory.spec), str(directory.spec))
+    spec = located(spec_from(read_spec_values(directory.spec), str(directory.spec)), directory)
     checkpoint, problems = Checkpoints(directory.checkpoints).newest()
     if problems and checkpoint is None:
         # To begin anew here would cut the records of what was trained.

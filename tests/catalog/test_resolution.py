@@ -60,3 +60,30 @@ def test_a_faulty_entry_point_is_broken_not_unknown(install_plugin):
 def test_a_name_that_is_no_string_is_refused():
     with pytest.raises(UnknownComponentError, match="Received: 3"):
         resolve(3)
+
+
+@pytest.mark.parametrize("name", ["ripple", "acme/ripple", "Ripple", "ACME/ripple"])
+def test_a_component_is_found_by_what_it_was_called_before(install_plugin, name):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:W"}, "kplug.aliases": {"ripple": "wavelet"}})
+    assert resolve(name, "loss").id == "acme/wavelet"
+
+
+def test_what_is_called_so_now_goes_before_what_was(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:W"}, "kplug.aliases": {"ripple": "wavelet"}})
+    install_plugin("kplug-beta", {"kplug.losses": {"ripple": "beta:R"}})
+    assert resolve("ripple").id == "beta/ripple"
+    assert resolve("acme/ripple").id == "acme/wavelet"
+
+
+def test_a_renamed_plugin_is_found_by_its_old_namespace(install_plugin):
+    install_plugin("kplug-zeta", {"kplug.losses": {"wavelet": "z:W"}, "kplug.aliases": {"acme/wavelet": "wavelet"}})
+    assert resolve("acme/wavelet").id == "zeta/wavelet"
+    install_plugin("kplug-acme", {"kplug.losses": {"other": "acme:O"}})
+    with pytest.raises(UnknownComponentError):
+        resolve("acme/wavelet")
+
+
+def test_an_alias_of_nothing_means_nothing(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:W"}, "kplug.aliases": {"ripple": "gone"}})
+    with pytest.raises(UnknownComponentError, match="no loss 'ripple'"):
+        resolve("ripple", "loss")

@@ -1,0 +1,157 @@
+"""Runs of parts that are in files: copies, their integrity, and whose code is run unasked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from kplug.catalog.trust import trust_file
+from kplug.errors import BrokenComponentError, ParameterError, RunStateError, SpecError
+from kplug.runs import open_run
+from kplug.runs.completion import complete
+from kplug.runs.directory import RunDirectory, write_atomically
+from kplug.runs.exchange import export_run, import_run
+from kplug.runs.launch import launch, resume
+from kplug.runs.own_files import located, references
+from kplug.runs.spec import read_spec_values, spec_from
+
+pytestmark = pytest.mark.neutral
+
+SOURCE = """
+class Gap:
+    "Looks at the gap."
+
+    def __init__(self, width: int = 3):
+        pass
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "ideas" / "gaps.py"
+    path.parent.mkdir()
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The directories whose worker would have been started."""
+    directories = []
+    monkeypatch.setattr("kplug.runs.launch.start_worker", lambda directory, backend: directories.append(directory))
+    return directories
+
+
+def values_with(file):
+    return {"model": "augmented_cnn", "dataset": "digits", "metrics": [f"{file}:Gap"]}
+
+
+def asked(file):
+    return complete(values_with(file), ["gap.width=5"])
+
+
+def test_the_spec_names_the_file_plainly_and_what_it_held(file):
+    spec = asked(file)
+    assert spec.metrics[0].name == f"{file}:Gap"
+    assert spec.metrics[0].parameters == {"width": 5}
+    assert spec.files == {str(file): hashlib.sha256(SOURCE.encode()).hexdigest()}
+
+
+def test_a_wrong_parameter_is_refused_before_anything_starts(file):
+    with pytest.raises(ParameterError, match=r"gap\.depth is unknown: metric gap has no parameter 'depth'"):
+        complete(values_with(file), ["gap.depth=5"])
+
+
+def test_a_file_with_errors_is_refused_with_them(file):
+    file.write_text("def broken(:")
+    with pytest.raises(BrokenComponentError, match=r"^metric .*gaps\.py:Gap is broken: SyntaxError: invalid syntax"):
+        asked(file)
+
+
+def test_the_run_has_a_copy(file, started, tmp_path):
+    run = launch(asked(file), tmp_path / "runs")
+    assert (run.directory.files / "gaps.py").read_text() == SOURCE
+    assert started == [run.directory]
+    values = read_spec_values(run.directory.spec)
+    assert values["metrics"][0]["name"] == f"{file}:Gap"
+    assert located(run.spec, run.directory).metrics[0].name == f"{run.directory.files / 'gaps.py'}:Gap"
+
+
+def test_a_run_without_files_has_no_folder_for_them(started, tmp_path):
+    run = launch(spec_from({"model": "kplug/vae", "dataset": "kplug/digits"}), tmp_path / "runs")
+    assert not run.directory.files.exists()
+
+
+def test_two_files_of_one_name_are_refused(file, tmp_path):
+    other = tmp_path / "gaps.py"
+    other.write_text(SOURCE)
+    with pytest.raises(SpecError, match=r"Two files are called gaps\.py: .*Rename one"):
+        complete({**values_with(file), "callbacks": [f"{other}:Gap"]})
+
+
+def test_a_file_that_changes_while_a_run_is_started_leaves_no_run(file, started, tmp_path):
+    spec = asked(file)
+    file.write_text(SOURCE + "\n")
+    with pytest.raises(SpecError, match=r"gaps\.py has changed since its parameters were checked"):
+        launch(spec, tmp_path / "runs")
+    assert started == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_copy_that_was_changed_is_not_used(file, started, tmp_path):
+    run = launch(asked(file), tmp_path / "runs")
+    (run.directory.files / "gaps.py").write_text(SOURCE + "\n")
+    with pytest.raises(SpecError, match=r"files.gaps\.py has changed since the run began"):
+        located(run.spec, run.directory)
+
+
+def test_parts_of_a_module_are_references_too(file, started, install_plugin, tmp_path):
+    install_plugin("ideas", {}, {"ideas/__init__.py": "", "ideas/parts.py": SOURCE})
+    spec = complete({"model": "augmented_cnn", "dataset": "digits", "metrics": ["ideas.parts:Gap"]})
+    assert spec.files == {}
+    assert [one.id for one in references(spec)] == ["ideas.parts:Gap"]
+
+
+def stopped(run):
+    write_atomically(run.directory.status, json.dumps({**run.status, "state": "stopped"}))
+    return run
+
+
+def test_whoever_started_a_run_resumes_it_without_the_original(file, started, tmp_path):
+    run = stopped(launch(asked(file), tmp_path / "runs"))
+    file.unlink()
+    resume(run)
+    assert started == [run.directory] * 2
+
+
+def brought(file, tmp_path, monkeypatch):
+    """A run that was made under another home, and comes here as a file."""
+    run = stopped(launch(asked(file), tmp_path / "runs"))
+    export_run(run, tmp_path / "run.zip")
+    monkeypatch.setenv("KPLUG_HOME", str(tmp_path / "other home"))
+    file.write_text(SOURCE + "# newer")
+    return open_run(import_run(tmp_path / "run.zip", tmp_path / "other runs").id, tmp_path / "other runs")
+
+
+def test_somebody_elses_run_does_not_run_its_code_until_it_was_looked_at(file, started, tmp_path, monkeypatch):
+    run = brought(file, tmp_path, monkeypatch)
+    copy = run.directory.files / "gaps.py"
+    with pytest.raises(RunStateError) as caught:
+        resume(run)
+    assert f"look at {copy}, and if you trust it: kplug plugins trust {copy}" in str(caught.value)
+    assert len(started) == 1
+    trust_file(copy)
+    resume(run)
+    assert started[1] == RunDirectory(run.directory.path)
+
+
+def test_a_module_that_somebody_elses_run_names_is_not_trusted(file, started, install_plugin, tmp_path, monkeypatch):
+    install_plugin("ideas", {}, {"ideas/__init__.py": "", "ideas/parts.py": SOURCE})
+    spec = complete({"model": "augmented_cnn", "dataset": "digits", "metrics": ["ideas.parts:Gap"]})
+    run = stopped(launch(spec, tmp_path / "runs"))
+    resume(run)
+    monkeypatch.setenv("KPLUG_HOME", str(tmp_path / "other home"))
+    with pytest.raises(RunStateError, match=r"brings code along.*kplug\.get\('ideas\.parts:Gap', 'metric'\)"):
+        resume(stopped(run))

@@ -1,0 +1,183 @@
+"""What a saved model says that it needs, and what it is called now."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import kplug
+from kplug.catalog.discovery import catalog
+from kplug.catalog.plugins import disable
+from kplug.errors import SavedModelError
+from kplug.saved_requirements import read_requirements, write_requirements
+from kplug.training.artifacts import save_model
+
+X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+SHIFT = """
+    import keras
+
+    class Shift(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + 1
+"""
+
+
+@pytest.fixture
+def site(install_plugin, home):
+    return install_plugin(
+        "kplug-shift", {"kplug.layers": {"shift_layer": "shift_parts:Shift"}}, {"shift_parts.py": SHIFT}, version="1.2"
+    )
+
+
+@pytest.fixture
+def shifted():
+    """A model with a part of the plugin."""
+    return keras.Sequential([keras.Input((3,)), kplug.get("shift/shift_layer")()])
+
+
+def forget(site, name="kplug_shift-1.2"):
+    """Uninstall the plugin, from this process too."""
+    for file in (site / f"{name}.dist-info").iterdir():
+        file.unlink()
+    (site / f"{name}.dist-info").rmdir()
+    catalog.cache_clear()
+    unload()
+
+
+def unload():
+    sys.modules.pop("shift_parts", None)
+    keras.saving.get_custom_objects().pop("shift>Shift", None)
+
+
+def test_a_run_notes_what_its_model_needs_and_the_file_stays_a_model(site, shifted, tmp_path):
+    save_model(shifted, tmp_path)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert read_requirements(archive) == {
+            "shift>Shift": {"distribution": "kplug-shift", "version": "1.2", "component": "shift/shift_layer"}
+        }
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["config.json", "metadata.json", "model.weights.h5"]
+    np.testing.assert_allclose(keras.saving.load_model(tmp_path / "model.keras").predict(X, verbose=0), X + 1)
+
+
+def test_a_model_of_keras_own_parts_is_left_as_it_is(tmp_path):
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "model.keras")
+    before = (tmp_path / "model.keras").read_bytes()
+    write_requirements(tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == before
+
+
+def test_a_missing_plugin_is_named_with_its_version(site, shifted, tmp_path):
+    save_model(shifted, tmp_path)
+    forget(site)
+    with pytest.raises(
+        SavedModelError,
+        match=r"model\.keras needs shift/shift_layer from kplug-shift 1\.2, which is not installed: "
+        r"kplug plugins install kplug-shift==1\.2$",
+    ):
+        kplug.load_model(tmp_path / "model.keras")
+
+
+def test_without_a_note_the_likely_distributions_are_named(site, shifted, tmp_path):
+    shifted.save(tmp_path / "model.keras")
+    forget(site)
+    with pytest.raises(
+        SavedModelError, match=r"needs shift/Shift.*called kplug-shift or shift, or import what defines"
+    ):
+        kplug.load_model(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    "comment", [b"\xff", b"[]", b'{"kplug": 3}', b'{"kplug": {"shift>Shift": "x"}}', b"[" * 60_000]
+)
+def test_a_damaged_note_is_done_without(site, shifted, tmp_path, comment):
+    shifted.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.comment = comment
+    unload()
+    np.testing.assert_allclose(kplug.load_model(tmp_path / "model.keras").predict(X, verbose=0), X + 1)
+    forget(site)
+    with pytest.raises(SavedModelError, match="called kplug-shift or shift"):
+        kplug.load_model(tmp_path / "model.keras")
+
+
+def test_another_version_than_the_one_it_was_saved_with_is_named(site, shifted, tmp_path, install_plugin):
+    save_model(shifted, tmp_path)
+    forget(site)
+    install_plugin("kplug-shift", {"kplug.layers": {"other": "shift_others:Other"}}, version="2.0")
+    with pytest.raises(
+        SavedModelError,
+        match=r"needs shift/Shift, which kplug-shift 2\.0 does not have\. It was saved with kplug-shift 1\.2\.",
+    ):
+        kplug.load_model(tmp_path / "model.keras")
+
+
+def test_a_disabled_plugin_is_not_imported_for_a_model(site, shifted, tmp_path):
+    save_model(shifted, tmp_path)
+    unload()
+    disable("kplug-shift")
+    with pytest.raises(
+        SavedModelError,
+        match=r"needs shift/Shift: .*is of kplug-shift, which is disabled: kplug plugins enable kplug-shift",
+    ):
+        kplug.load_model(tmp_path / "model.keras")
+    assert "shift_parts" not in sys.modules
+
+
+def renamed_parts(install_plugin, name, alias):
+    install_plugin(
+        name,
+        {"kplug.layers": {"moved": "moved_parts:Moved"}, "kplug.aliases": {alias: "moved"}},
+        {"moved_parts.py": SHIFT.replace("Shift", "Moved"), "unrelated.py": "raise RuntimeError('imported')"},
+        version="2.0",
+    )
+
+
+def test_a_class_that_was_renamed_is_found_by_its_alias(site, shifted, tmp_path, install_plugin):
+    save_model(shifted, tmp_path)
+    forget(site)
+    renamed_parts(install_plugin, "kplug-shift", "Shift")
+    again = kplug.load_model(tmp_path / "model.keras")
+    assert type(again.layers[-1]).__name__ == "Moved"
+    np.testing.assert_allclose(again.predict(X, verbose=0), X + 1)
+
+
+def test_a_plugin_that_was_renamed_speaks_for_its_old_namespace(site, shifted, tmp_path, install_plugin):
+    save_model(shifted, tmp_path)
+    forget(site)
+    renamed_parts(install_plugin, "kplug-moves", "shift/Shift")
+    assert type(kplug.load_model(tmp_path / "model.keras").layers[-1]).__name__ == "Moved"
+
+
+def test_nobody_speaks_for_the_namespace_of_an_installed_plugin(site, shifted, tmp_path, install_plugin):
+    save_model(shifted, tmp_path)
+    unload()
+    (site / "shift_parts.py").write_text("import keras\nShift = keras.layers.Dense")
+    renamed_parts(install_plugin, "kplug-moves", "shift/Shift")
+    with pytest.raises(SavedModelError, match="does not have"):
+        kplug.load_model(tmp_path / "model.keras")
+
+
+def test_a_loss_function_of_a_plugin_is_loaded_by_name(install_plugin, home, tmp_path):
+    install_plugin(
+        "kplug-shift",
+        {"kplug.losses": {"distance": "shift_parts:distance"}},
+        {
+            "shift_parts.py": """
+                import keras
+
+                def distance(y_true, y_pred):
+                    return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+            """
+        },
+    )
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile("sgd", kplug.get("shift/distance"))
+    model.save(tmp_path / "model.keras")
+    del sys.modules["shift_parts"], keras.saving.get_custom_objects()["shift>distance"]
+    again = kplug.load_model(tmp_path / "model.keras")
+    assert again.evaluate(X, X, verbose=0) == pytest.approx(model.evaluate(X, X, verbose=0))
