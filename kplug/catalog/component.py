@@ -32,7 +32,7 @@ _COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Component:
     """One part: an entry point in one of kplug's groups, or an object that is named by where it is.
 
@@ -56,6 +56,13 @@ class Component:
     version: str
     fault: str | None = None
     reference: str | None = None
+
+    def __lt__(self, other: Component) -> bool:
+        return self._place < other._place
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        return self.kind, self.namespace, self.name, self.target, self.distribution, self.fault or ""
 
     @property
     def id(self) -> str:

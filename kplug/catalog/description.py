@@ -39,6 +39,8 @@ class Description:
         metrics: A model's default metrics.
         references: Papers and other sources.
         source: `file:line` of the definition.
+        imports: Backends that its plugin imports besides the one that Keras computes with; whoever uses it waits for
+            them.
     """
 
     component: Component
@@ -55,6 +57,7 @@ class Description:
     metrics: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     source: str | None = None
+    imports: tuple[str, ...] = ()
 
     @property
     def broken(self) -> bool:

@@ -15,7 +15,7 @@ from kplug.catalog.child import Records
 from kplug.catalog.component import Component, folded
 from kplug.places import cache_root
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 def read(siblings: Sequence[Component]) -> Records:

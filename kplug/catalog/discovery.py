@@ -74,7 +74,7 @@ def components(kind: str | None = None) -> tuple[Component, ...]:
     found = catalog().components
     own = registered()
     if own:
-        found = tuple(sorted((*found, *own), key=_order))
+        found = tuple(sorted((*found, *own)))
     if kind is None:
         return found
     wanted = kind_of(kind)
@@ -115,12 +115,8 @@ def catalog() -> Catalog:
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             where = str(getattr(distribution, "_path", "an installed distribution"))
             unreadable.append(UnreadableDistribution(where, f"{type(error).__name__}: {error}"))
-    used, unused = (tuple(sorted(one, key=_order)) for one in (_mark_duplicates(found), withheld))
+    used, unused = (tuple(sorted(one)) for one in (_mark_duplicates(found), withheld))
     return Catalog(used, tuple(unreadable), unused, refusals, tuple(aliases))
-
-
-def _order(component: Component) -> tuple[str, ...]:
-    return component.kind, component.namespace, component.name, component.target
 
 
 def _components_of(distribution: metadata.Distribution, name: str, version: str) -> Iterator[Component]:

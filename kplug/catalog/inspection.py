@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 import typing
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kplug.catalog.facts import facts_of
+from kplug.catalog.keras_kinds import wrong_kind
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter
 
@@ -34,21 +36,31 @@ def main() -> None:
             file.write(json.dumps({"begun": [kind, name]}) + "\n")
         # A plugin may raise anything at import, SystemExit and KeyboardInterrupt included.
         try:
-            record = {"status": "ok", **learn(kind, import_target(target))}
+            record = {"status": "ok", **learn(kind, import_target(target)), "imports": _other_backends()}
         except BaseException as error:  # noqa: BLE001
             record = {"status": "broken", "error": _one_line(error)}
         with result.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "name": name, **record}) + "\n")
 
 
+def _other_backends() -> list[str]:
+    """Return the backends that have been imported besides the one that Keras computes with; JAX it imports itself."""
+    keras = sys.modules.get("keras")
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow" if keras is None else keras.backend.backend()
+    return [name for name in ("tensorflow", "torch") if name in sys.modules and name != backend]
+
+
 def learn(kind: str, described: Any) -> dict[str, Any]:
     """Return what can be learned of an imported component, as JSON.
 
     Raises:
-        TypeError: If the object cannot be a component: it is not callable.
+        TypeError: If the object cannot be a component of that kind.
     """
     if not callable(described):
         raise TypeError(f"a component must be a class or a function, not {type(described).__name__}")
+    wrong = wrong_kind(kind, described)
+    if wrong is not None:
+        raise TypeError(wrong)
     facts = facts_of(described)
     documentation = _documentation(described)
     helps = _parameter_helps(described)

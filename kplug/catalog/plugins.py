@@ -131,7 +131,9 @@ def _plugin(distribution: str, components: list[Component]) -> Plugin:
     descriptions = known(components)
     broken = [descriptions[one] for one in components if one in descriptions and descriptions[one].broken]
     if not broken:
-        return Plugin(distribution, version, tuple(components), ENABLED)
+        heavy = sorted({name for one in descriptions.values() for name in one.imports})
+        error = f"imports {', '.join(heavy)} besides Keras' backend" if heavy else None
+        return Plugin(distribution, version, tuple(components), ENABLED, error)
     error = f"{broken[0].component.name}: {broken[0].error}"
     if len(broken) > 1:
         error += f" (and {len(broken) - 1} more of its {len(components)} components)"

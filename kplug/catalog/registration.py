@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from kplug.catalog.component import Component, entry_point_fault, kind_of, snake_case
+from kplug.catalog.keras_kinds import keras_kind
 from kplug.catalog.keras_names import give_keras_name
 from kplug.errors import KplugError
 
@@ -14,17 +14,6 @@ T = TypeVar("T", bound=Callable)
 
 NAMESPACE = "script"
 _registered: dict[Component, Any] = {}
-
-_KERAS_BASES = (
-    ("model", "Model"),
-    ("layer", "Layer"),
-    ("loss", "losses.Loss"),
-    ("metric", "metrics.Metric"),
-    ("optimizer", "optimizers.Optimizer"),
-    ("schedule", "optimizers.schedules.LearningRateSchedule"),
-    ("callback", "callbacks.Callback"),
-)
-"""Kind -> what its classes derive from; a model is a layer too, and comes first."""
 
 
 @overload
@@ -76,7 +65,7 @@ def register(described: Any = None, *, kind: str | None = None, name: str | None
     if entry_point_fault(called, "module:name") is not None:
         raise KplugError(f"{called!r} is not in snake_case. Give a name: kplug.register(…, name='my_{kind or 'loss'}')")
     component = Component(
-        kind=_kind_of_class(described) if kind is None else kind_of(kind),
+        kind=_kind_of_class(described, own_name) if kind is None else kind_of(kind),
         namespace=NAMESPACE,
         name=called,
         target=target,
@@ -105,14 +94,8 @@ def registered_object(component: Component) -> Any:
     return _registered[component]
 
 
-def _kind_of_class(described: Any) -> str:
-    keras = sys.modules.get("keras")
-    if keras is not None and isinstance(described, type):
-        for kind, path in _KERAS_BASES:
-            base: Any = keras
-            for attribute in path.split("."):
-                base = getattr(base, attribute)
-            if issubclass(described, base):
-                return kind
-    name = getattr(described, "__name__", type(described).__name__)
-    raise KplugError(f"It cannot be told of which kind {name} is. Say it: kplug.register({name}, kind='loss')")
+def _kind_of_class(described: Any, name: str) -> str:
+    kind = keras_kind(described)
+    if kind is None:
+        raise KplugError(f"It cannot be told of which kind {name} is. Say it: kplug.register({name}, kind='loss')")
+    return kind
