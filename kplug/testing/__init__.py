@@ -9,5 +9,14 @@ from kplug.testing.gradients import gradient
 from kplug.testing.layers import check_layer
 from kplug.testing.losses import check_loss
 from kplug.testing.metrics import check_metric
+from kplug.testing.models import check_model
 
-__all__ = ["agree_across_backends", "check_dataset", "check_layer", "check_loss", "check_metric", "gradient"]
+__all__ = [
+    "agree_across_backends",
+    "check_dataset",
+    "check_layer",
+    "check_loss",
+    "check_metric",
+    "check_model",
+    "gradient",
+]

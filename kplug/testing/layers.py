@@ -12,7 +12,7 @@ from keras import ops
 
 from kplug.testing.backends import agree_across_backends, from_portable, portable
 from kplug.testing.gradients import check_gradient, gradient
-from kplug.testing.models import Kept, saved_and_loaded, symbolic_inputs, ways_of_training
+from kplug.testing.small_models import Kept, saved_and_loaded, symbolic_inputs, ways_of_training
 
 
 def check_layer(

@@ -13,7 +13,7 @@ from keras import ops
 
 from kplug.testing.backends import agree_across_backends, from_portable, portable
 from kplug.testing.gradients import check_gradient, gradient
-from kplug.testing.models import masked_model, saved_and_loaded, stretching_model, ways_of_training
+from kplug.testing.small_models import masked_model, saved_and_loaded, stretching_model, ways_of_training
 
 
 def check_loss(

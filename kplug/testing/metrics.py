@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kplug.testing.backends import agree_across_backends, from_portable, portable
-from kplug.testing.models import compiled_ways, saved_and_loaded, stretching_model
+from kplug.testing.small_models import compiled_ways, saved_and_loaded, stretching_model
 
 
 def check_metric(

@@ -182,6 +182,16 @@ def _loss(spec: ComponentSpec | None, facts: Facts, info: Mapping[str, Any]) -> 
     return facts.loss and _by_name("loss", facts.loss, info) if spec is None else _loss_or_metric("loss", spec, info)
 
 
+def default_loss_and_metrics(facts: Facts, info: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """Return the loss and the metrics that a model is trained with where none are chosen.
+
+    Args:
+        facts: What the model's component states.
+        info: The data set's info record, which their parameters are filled from.
+    """
+    return _loss(None, facts, info), _metrics([], facts, info)
+
+
 def _metrics(specs: list[ComponentSpec], facts: Facts, info: Mapping[str, Any]) -> list[Any]:
     chosen = [_loss_or_metric("metric", spec, info) for spec in specs]
     return chosen + [_by_name("metric", name, info) for name in facts.metrics]

@@ -84,7 +84,7 @@ def test_a_function_and_its_class_say_the_same(case):
 def test_a_loss_function_can_be_compiled_with(case):
     loss, y_true, y_pred = CASES[case]
     function = getattr(kplug, loss.name)
-    model = testing.models.stretching_model(y_pred.astype("float32"))
+    model = testing.small_models.stretching_model(y_pred.astype("float32"))
     model.compile("sgd", function)
     found = model.evaluate(y_pred, y_true, batch_size=len(y_pred), verbose=0)
     assert found == pytest.approx(float(keras.ops.mean(function(y_true, y_pred.astype("float32")))), rel=1e-4)
