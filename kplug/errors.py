@@ -63,3 +63,7 @@ class RunStateError(KplugError, ValueError):
 
 class QueryError(KplugError, ValueError):
     """A question about runs cannot be read, or is about a field that no run has."""
+
+
+class PluginError(KplugError, ValueError):
+    """A plugin cannot be written as asked, or cannot be looked at."""

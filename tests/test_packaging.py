@@ -39,6 +39,12 @@ def test_the_wheel_holds_every_module_the_stub_and_the_type_markers(wheel):
     assert {"kplug/__init__.pyi", "kplug/py.typed", "kplug_tui/__init__.py", "kplug_tui/py.typed"} <= names
 
 
+def test_the_wheel_holds_every_template_of_new_plugins(wheel):
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "kplug").rglob("*.template")}
+    assert "kplug/authoring/templates/plugin/pyproject.toml.template" in templates
+    assert templates <= set(wheel.namelist())
+
+
 def test_the_wheel_declares_the_command_and_the_components(wheel):
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(entry_points).decode()

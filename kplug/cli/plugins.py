@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kplug.cli import plugin_authoring
 from kplug.cli.output import notice, print_json, print_table
 from kplug.cli.quick import QuickCommand, QuickGroup
 from kplug.plain_text import safe_line
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=QuickGroup, help="List, enable, disable and install plugins.", no_args_is_help=True, rich_markup_mode=None
 )
+plugin_authoring.add_to(app)
 
 Name = Annotated[str, typer.Argument(help="A plugin, as `kplug plugins list` names it, or its namespace.")]
 _NAMED_COMPONENTS = 3
