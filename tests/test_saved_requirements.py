@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import kplug
+from kplug.catalog.description import describe
 from kplug.catalog.discovery import catalog
 from kplug.catalog.plugins import disable
+from kplug.catalog.resolution import resolve
 from kplug.errors import SavedModelError
 from kplug.saved_requirements import read_requirements, write_requirements
 from kplug.training.artifacts import save_model
@@ -181,3 +184,24 @@ def test_a_loss_function_of_a_plugin_is_loaded_by_name(install_plugin, home, tmp
     del sys.modules["shift_parts"], keras.saving.get_custom_objects()["shift>distance"]
     again = kplug.load_model(tmp_path / "model.keras")
     assert again.evaluate(X, X, verbose=0) == pytest.approx(model.evaluate(X, X, verbose=0))
+
+
+def test_a_plain_class_of_another_package_is_a_component_by_an_entry_point_alone(install_plugin, home, tmp_path):
+    install_plugin("shifting", {}, {"shift_parts.py": SHIFT})
+    install_plugin("kplug-bridge", {"kplug.layers": {"shift": "shift_parts:Shift"}}, version="3.1")
+    keras.Sequential([keras.Input((3,)), kplug.get("bridge/shift", "layer")()]).save(tmp_path / "model.keras")
+    unload()
+    del keras.saving.get_custom_objects()["bridge>Shift"]
+    again = kplug.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(X, verbose=0), X + 1)
+    write_requirements(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert read_requirements(archive)["bridge>Shift"]["distribution"] == "kplug-bridge"
+
+
+def test_a_class_of_keras_itself_stays_keras_own(install_plugin, home, tmp_path):
+    install_plugin("kplug-bridge", {"kplug.layers": {"dense": "keras.layers:Dense"}})
+    assert describe(resolve("bridge/dense", "layer")).parameters[0].name == "units"
+    keras.Sequential([keras.Input((3,)), kplug.get("bridge/dense")(2)]).save(tmp_path / "model.keras")
+    forget(Path(sys.path[0]), "kplug_bridge-1.0")
+    assert kplug.load_model(tmp_path / "model.keras").layers[-1].units == 2

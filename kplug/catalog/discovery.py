@@ -102,13 +102,14 @@ def catalog() -> Catalog:
             if name in seen:
                 continue
             seen.add(name)
-            declared = list(_components_of(distribution, about["Name"], about["Version"]))
+            entry_points = distribution.entry_points
+            declared = list(_components_of(entry_points, about["Name"], about["Version"]))
             requires = about.get_all("Requires-Dist") or []
             requires_python = (about.get_all("Requires-Python") or [None])[0]
             refused = refusal(rules, name, requires, requires_python, __version__)
             if refused is None:
                 found.extend(declared)
-                aliases.extend(_aliases_of(distribution, about["Name"]))
+                aliases.extend(_aliases_of(entry_points, about["Name"]))
             elif declared:
                 withheld.extend(declared)
                 refusals[name] = refused
@@ -119,10 +120,10 @@ def catalog() -> Catalog:
     return Catalog(used, tuple(unreadable), unused, refusals, tuple(aliases))
 
 
-def _components_of(distribution: metadata.Distribution, name: str, version: str) -> Iterator[Component]:
+def _components_of(entry_points: metadata.EntryPoints, name: str, version: str) -> Iterator[Component]:
     namespace = namespace_of(name)
     reserved = f"the namespace {NAMESPACE!r} is that of kplug.register" if namespace == NAMESPACE else None
-    for entry_point in distribution.entry_points:
+    for entry_point in entry_points:
         kind = GROUPS.get(entry_point.group)
         if kind is None:
             continue
@@ -137,8 +138,8 @@ def _components_of(distribution: metadata.Distribution, name: str, version: str)
         )
 
 
-def _aliases_of(distribution: metadata.Distribution, name: str) -> Iterator[Alias]:
-    for entry_point in distribution.entry_points:
+def _aliases_of(entry_points: metadata.EntryPoints, name: str) -> Iterator[Alias]:
+    for entry_point in entry_points:
         if entry_point.group == ALIASES:
             yield Alias(namespace_of(name), entry_point.name, entry_point.value)
 

@@ -9,6 +9,7 @@ import typer
 from kplug.cli import plugin_authoring
 from kplug.cli.output import notice, print_json, print_table
 from kplug.cli.quick import QuickCommand, QuickGroup
+from kplug.cli.run_arguments import Yes
 from kplug.plain_text import safe_line
 
 # Every command imports this module, and only some ask the catalog.
@@ -53,6 +54,62 @@ def disable_command(name: Name) -> None:
     _say(disable(name))
 
 
+@app.command("install", cls=QuickCommand)
+def install_command(
+    requirements: Annotated[
+        list[str],
+        typer.Argument(metavar="REQUIREMENT…", help="As pip takes them: kplug-acme, kplug-acme==1.2, a path."),
+    ],
+) -> None:
+    """Install plugins into this environment, through uv or pip."""
+    from kplug.catalog import installation
+
+    _run(installation.install_command(requirements))
+
+
+@app.command("uninstall", cls=QuickCommand)
+def uninstall_command(name: Name, yes: Yes = False) -> None:
+    """Uninstall a plugin from this environment, through uv or pip."""
+    from kplug.catalog import installation
+
+    found = installation.removable(name)
+    command = installation.uninstall_command(found)
+    if not yes:
+        typer.confirm(safe_line(f"Uninstall {found.distribution} {found.version}, {_components(found)}?"), abort=True)
+    _run(command)
+
+
+def _run(command: list[str]) -> None:
+    """Run an installer, say what came and went, and end with its exit code."""
+    import shlex
+    import subprocess
+
+    from kplug.catalog.installation import look_again
+    from kplug.catalog.plugins import plugins
+
+    before = plugins()
+    notice(f"$ {shlex.join(command)}")
+    done = subprocess.run(command, check=False)
+    look_again()
+    _say_difference(before, plugins())
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _say_difference(before: tuple[Plugin, ...], after: tuple[Plugin, ...]) -> None:
+    were = {(one.kind, one.id) for plugin in before for one in plugin.components}
+    are = {(one.kind, one.id) for plugin in after for one in plugin.components}
+    for words, changed in (("Came", are - were), ("Went", were - are)):
+        if changed:
+            notice(f"{words}: {', '.join(f'{name} ({kind})' for kind, name in sorted(changed))}")
+    if were == are:
+        notice("No component came or went.")
+    versions = {one.distribution: one.version for one in before}
+    for plugin in after:
+        if versions.get(plugin.distribution) != plugin.version:
+            _say(plugin)
+
+
 @app.command("trust", cls=QuickCommand)
 def trust_command(
     file: Annotated[str, typer.Argument(help="A .py file that somebody else's run or model brings along.")],
@@ -68,7 +125,7 @@ def trust_command(
 
 def _say(plugin: Plugin) -> None:
     error = f": {plugin.error}" if plugin.error else ""
-    notice(f"{safe_line(plugin.distribution)} is {plugin.state}{error}.")
+    notice(f"{safe_line(f'{plugin.distribution} {plugin.version}'.rstrip())} is {plugin.state}{error}.")
 
 
 def _components(plugin: Plugin) -> str:

@@ -37,14 +37,14 @@ def test_plugins_as_json(acme, run_kplug):
 
 
 def test_a_disabled_plugin_is_gone_from_every_command_until_it_is_enabled(acme, run_kplug):
-    assert run_kplug("plugins", "disable", "acme").stderr == "kplug-acme is disabled.\n"
+    assert run_kplug("plugins", "disable", "acme").stderr == "kplug-acme 1.0 is disabled.\n"
     assert "acme/wavelet" not in run_kplug("list").stdout
     shown = run_kplug("show", "acme/wavelet")
     assert shown.returncode == 2
     assert "acme/wavelet is of kplug-acme, which is disabled: kplug plugins enable kplug-acme" in shown.stderr
     trained = run_kplug("train", "vae", "--data", "digits", "--loss", "acme/wavelet")
     assert "which is disabled: kplug plugins enable kplug-acme" in trained.stderr
-    assert run_kplug("plugins", "enable", "kplug-acme").stderr == "kplug-acme is enabled.\n"
+    assert run_kplug("plugins", "enable", "kplug-acme").stderr == "kplug-acme 1.0 is enabled.\n"
     assert "acme/wavelet" in run_kplug("list").stdout
 
 
