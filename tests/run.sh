@@ -31,8 +31,10 @@ mypy
 lint-imports --no-cache
 # The parts once more on the other backends: JAX, which compiles on one core for most of its time, beside the others.
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
-# Nearly all of that is compiling what runs once: without most optimizations it takes a third less.
-KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 python -m pytest -m "not neutral" "${numeric[@]}" >.jax-tests.log 2>&1 &
+# Nearly all of that is compiling what runs once: without most optimizations, and in one piece, it takes a third of it.
+quick="--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+XLA_FLAGS="$quick" python -c 'import jax; jax.numpy.zeros(1)' 2>/dev/null || quick=""  # an XLA that has no such flags
+KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" python -m pytest -m "not neutral" "${numeric[@]}" >.jax-tests.log 2>&1 &
 jax=$!
 failed=0
 KERAS_BACKEND=tensorflow python -m pytest "$@" || failed=$?

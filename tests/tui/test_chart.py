@@ -1,6 +1,7 @@
 """A chart: its axes, its legend, its cursor, zoom and pan; several that are looked at together."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -188,6 +189,108 @@ def test_names_from_runs_are_text(drive):
         assert "\x1b" not in lines(app, chart)[0] and "[red]" in lines(app, chart)[0]
 
     on_a_chart(drive, steps, curves=[Curve("[red]\x1b]0;x\x07", STEPS, STEPS)])
+
+
+LONG = 100_000
+
+
+def test_curves_of_many_records_are_made_in_a_thread_while_the_chart_stays(drive, until):
+    go_on = threading.Event()
+    made_in = []
+
+    def make():
+        go_on.wait(20)
+        made_in.append(threading.current_thread())
+        return [Curve("longer", STEPS, STEPS)]
+
+    async def steps(app, chart, pilot):
+        chart.show_made(make, LONG)
+        await pilot.press("right")
+        assert [curve.name for curve in chart.curves] == ["training", "validation"] and chart.cursor == 100
+        go_on.set()
+        await until(pilot, lambda: [curve.name for curve in chart.curves] == ["longer"])
+        assert made_in != [threading.main_thread()]
+
+    on_a_chart(drive, steps)
+
+
+def test_of_what_is_asked_for_while_curves_are_made_only_the_newest_is_made(drive, until):
+    go_on = threading.Event()
+    asked = []
+
+    def makes(name):
+        def make():
+            asked.append(name)
+            go_on.wait(20)
+            return [Curve(name, STEPS, STEPS)]
+
+        return make
+
+    async def steps(app, chart, pilot):
+        for name in ("first", "second", "third"):
+            chart.show_made(makes(name), LONG)
+        go_on.set()
+        await until(pilot, lambda: [curve.name for curve in chart.curves] == ["third"])
+        assert asked == ["first", "third"]
+
+    on_a_chart(drive, steps)
+
+
+def test_curves_of_what_the_chart_no_longer_shows_do_not_appear(drive, until):
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def make():
+        begun.set()
+        go_on.wait(20)
+        ended.set()
+        return [Curve("of another run", STEPS, STEPS)]
+
+    async def steps(app, chart, pilot):
+        chart.show_made(make, LONG)
+        await until(pilot, begun.is_set)
+        chart.show(())
+        go_on.set()
+        await until(pilot, ended.is_set)
+        chart.show_made(lambda: [Curve("of this run", STEPS, STEPS)], LONG)
+        await until(pilot, lambda: chart.curves)
+        assert [curve.name for curve in chart.curves] == ["of this run"]
+
+    on_a_chart(drive, steps)
+
+
+def test_a_failure_to_make_curves_is_told(drive, until):
+    def make():
+        raise ValueError("[b]nothing fits")
+
+    async def steps(app, chart, pilot):
+        chart.show_made(make, LONG)
+        await until(pilot, lambda: app._notifications)
+        assert [one.message for one in app._notifications] == ["ValueError: [b]nothing fits"]
+        assert [curve.name for curve in chart.curves] == ["training", "validation"]
+
+    on_a_chart(drive, steps)
+
+
+def test_what_is_looked_at_holds_for_curves_that_come_later(drive):
+    async def steps(app, chart, pilot):
+        chart.look_at((20.0, 40.0))
+        chart.show(CURVES)
+        assert (chart.view.x_min, chart.view.x_max) == (20.0, 40.0)
+        assert 50 < chart.view.y_min < 65
+
+    on_a_chart(drive, steps, curves=())
+
+
+def test_only_lines_that_have_become_others_are_drawn_again(drive, monkeypatch):
+    drawn = []
+
+    async def steps(app, chart, pilot):
+        monkeypatch.setattr(chart, "render_line", lambda y: drawn.append(y) or Chart.render_line(chart, y))
+        chart.show((Curve("training", STEPS, 100 - STEPS), Curve("validations", STEPS, 200 - STEPS, 1)))
+        await pilot.pause()
+        assert drawn == [0]
+
+    on_a_chart(drive, steps)
 
 
 class Grid(Themed):

@@ -75,17 +75,19 @@ class KplugApp(App[None]):
         self.reader.end()
 
     def on_runs_read(self, message: RunsRead) -> None:
-        """Give the snapshot to the screens, and say which runs have ended."""
+        """Give the snapshot to the screen in front, and say which runs have ended.
+
+        Screens behind it look at the snapshot when they come to the front. Textual draws the whole terminal anew
+        whenever something changes on the screen right behind, and a thin connection has no room for that.
+        """
         self.snapshot = message.snapshot
-        for screen in self.screen_stack:
-            screen.post_message(RunsRead(message.snapshot))
+        self.screen.post_message(RunsRead(message.snapshot))
         self._announce(message.snapshot)
         self.call_later(self.reader.taken)
 
     def on_detail_read(self, message: DetailRead) -> None:
-        """Give a run's details to the screens."""
-        for screen in self.screen_stack:
-            screen.post_message(DetailRead(message.detail))
+        """Give a run's details to the screen in front."""
+        self.screen.post_message(DetailRead(message.detail))
         self.call_later(self.reader.taken)
 
     def on_reading_failed(self, message: ReadingFailed) -> None:
@@ -238,6 +240,7 @@ class KplugApp(App[None]):
             self.theme = settings.theme
         else:
             self.warn(f"There is no theme {settings.theme!r}. There are {', '.join(sorted(self.available_themes))}.")
+        self.set_class(settings.low_bandwidth, "low-bandwidth")
         self.animation_level = "none" if settings.low_bandwidth else "basic"
         self.reader.pace = self._pace()
         self.set_keymap(settings.keys)

@@ -15,7 +15,7 @@ from kplug.catalog.parameters import Parameter, Schema, parse_value
 from kplug.catalog.resolution import resolve
 from kplug.errors import KplugError
 from kplug.runs.completion import LISTS, SECTIONS, default_optimizer
-from kplug_tui.run_fields import run_parameters
+from kplug_tui.run_fields import FOUND, run_parameters
 from kplug_tui.spec_text import command_of, text_of
 
 Place = tuple[str | int, ...]
@@ -245,7 +245,7 @@ class NewRunForm:
                 parameter = run_parameters()[name]
                 if value != parameter.default:
                     self.run_texts[name] = text_of(value, parameter.schema)
-            else:
+            elif name not in FOUND:
                 problems.append(f"{name} is no field of a run.")
         return problems
 

@@ -62,7 +62,7 @@ class Pace:
     @classmethod
     def slow(cls) -> Pace:
         """Return the pace for a thin connection."""
-        return cls(1.0, 1.0)
+        return cls(1.0, 5.0)
 
 
 class RunReader:

@@ -14,6 +14,8 @@ from kplug.runs.spec import BACKENDS, RunSpec
 TRAINING = ("epochs", "batch_size", "seed", "backend", "device", "precision", "jit", "max_running")
 CHECKPOINTS = ("checkpoint_seconds", "checkpoint_batches", "checkpoint_epochs", "best")
 NAMING = ("name",)
+FOUND = frozenset({"files"})
+"""Fields that nobody fills in: they are found when a run is started."""
 
 _MAX_RUNNING = Parameter(
     "max_running",

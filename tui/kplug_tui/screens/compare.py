@@ -29,6 +29,7 @@ from kplug_tui.comparison_table import (
     took,
     value_column,
 )
+from kplug_tui.curve_work import Make
 from kplug_tui.detail import RunDetail
 from kplug_tui.formatting import state_cell
 from kplug_tui.reader import DetailRead, RunsRead
@@ -329,27 +330,30 @@ class CompareScreen(RunActions):
         names = names_of(list(self._summaries.values()))
         shown = [run_id for run_id in self._ids if run_id in self._details and run_id not in self._table.hidden]
         room = max(6, self.size.width // max(1, len(shown)) - 16)
-        curves: list[Curve] = []
-        for run_id in shown:
-            name = names.get(run_id, run_id)
-            curves += self._curves_of(self._details[run_id], keys, shortened(name, room))
+        details = [self._details[run_id] for run_id in shown]
+        of = [self._maker(one, keys, shortened(names.get(one.id, one.id), room)) for one in details]
+        records = sum(len(one.metrics.steps) for one in details if one.metrics is not None)
         smooth = f", smoothed {self._smoothing:g}" if self._smoothing else ""
         title = f"{', '.join(keys)} by {self._axis}{smooth}{', log' if self._log else ''}" if keys else ""
         chart = self._chart
         chart.x_label, chart.x_ticks = position_label(self._axis), position_ticks(self._axis)
-        chart.show(curves, self._log, title)
         if whole:
             chart.show_whole()
+        chart.show_made(lambda: [curve for make in of for curve in make()], records, self._log, title)
 
-    def _curves_of(self, detail: RunDetail, keys: Sequence[str], name: str) -> list[Curve]:
-        """Return a run's curves in its one colour: faint what another one of them explains."""
-        from kplug_tui.curves import metric_curves
+    def _maker(self, detail: RunDetail, keys: Sequence[str], name: str) -> Make:
+        """Return what makes a run's curves, in its one colour: faint what another one of them explains."""
+        group, axis, smoothing, colour = self._group, self._axis, self._smoothing, self._colours[detail.id]
 
-        if detail.metrics is None:
-            return []
-        found = metric_curves(detail.metrics, self._group, self._axis, self._smoothing)
-        curves = [curve for curve in found if curve.name in keys]
-        if len({curve.name for curve in curves}) > 1:
-            # Of both, training stands behind validation, and what was not smoothed is too much.
-            curves = [replace(one, faint=one.name == self._group) for one in curves if not one.faint]
-        return [replace(one, name=name, colour=self._colours[detail.id]) for one in curves]
+        def make() -> list[Curve]:
+            from kplug_tui.curves import metric_curves
+
+            if detail.metrics is None:
+                return []
+            curves = [one for one in metric_curves(detail.metrics, group, axis, smoothing) if one.name in keys]
+            if len({curve.name for curve in curves}) > 1:
+                # Of both, training stands behind validation, and what was not smoothed is too much.
+                curves = [replace(one, faint=one.name == group) for one in curves if not one.faint]
+            return [replace(one, name=name, colour=colour) for one in curves]
+
+        return make

@@ -104,13 +104,9 @@ class RunScreen(RunActions):
 
     def on_mount(self) -> None:
         """Show what is known already."""
-        self.set_interval(_SECOND, self.query_one(RunHead).show)
+        self.set_interval(_SECOND, self._tick)
         self._say_how()
-        summary = self._summary()
-        if summary is not None:
-            self.query_one(RunHead).show(summary)
-        if self.kplug.snapshot is not None:
-            self.query_one(TopBar).count(self.kplug.snapshot.runs)
+        self._show_summary()
 
     def on_resize(self) -> None:
         """Leave out what there is no room for."""
@@ -123,6 +119,7 @@ class RunScreen(RunActions):
             self._leave()
             return
         self.kplug.reader.watch(self.run_id)
+        self._show_summary()
 
     def chosen(self) -> Sequence[Summary]:
         """Return the run."""
@@ -131,14 +128,10 @@ class RunScreen(RunActions):
 
     def on_runs_read(self, message: RunsRead) -> None:
         """Show how the run is doing; leave if it is gone."""
-        self.query_one(TopBar).count(message.snapshot.runs)
         if self.run_id in message.snapshot.gone:
             self._leave()
-            return
-        if self.run_id in message.snapshot.changed:
-            summary = self._summary()
-            if summary is not None:
-                self.query_one(RunHead).show(summary)
+        else:
+            self._show_summary()
 
     def on_detail_read(self, message: DetailRead) -> None:
         """Show the run as it is now."""
@@ -203,6 +196,18 @@ class RunScreen(RunActions):
     def _page(self) -> str:
         return self.query_one(TabBar).current
 
+    def _show_summary(self) -> None:
+        if self.kplug.snapshot is not None:
+            self.query_one(TopBar).count(self.kplug.snapshot.runs)
+        summary = self._summary()
+        if summary is not None:
+            self.query_one(RunHead).show(summary)
+
+    def _tick(self) -> None:
+        """Let the time that is left go on."""
+        if on_top(self):
+            self.query_one(RunHead).show()
+
     def _summary(self) -> Summary | None:
         snapshot = self.kplug.snapshot
         found = next((one for one in snapshot.runs if one["id"] == self.run_id), None) if snapshot else None
@@ -260,7 +265,8 @@ class RunScreen(RunActions):
 
         grid.x_label, grid.x_ticks = position_label(self._axis), position_ticks(self._axis)
         groups = metric_groups(metrics.metrics)
-        grid.show([Plot(group, partial(curves, group)) for group in groups], self._log, whole)
+        records = len(metrics.steps)
+        grid.show([Plot(group, partial(curves, group), records) for group in groups], self._log, whole)
         if whole or self.focused is None:
             self.call_after_refresh(self._focus_page)
 

@@ -108,9 +108,7 @@ class RunsScreen(RunActions):
 
     def on_runs_read(self, message: RunsRead) -> None:
         """Show the runs as they are now."""
-        self._table.marked -= message.snapshot.gone
-        if on_top(self):
-            self._refill()
+        self._refill()
 
     def on_detail_read(self, message: DetailRead) -> None:
         """Show the run under the cursor."""
@@ -232,6 +230,8 @@ class RunsScreen(RunActions):
         if snapshot is None:
             return
         rows: Sequence[Summary] = snapshot.runs
+        if self._table.marked:
+            self._table.marked &= {run["id"] for run in rows}
         if self._fits is not None:
             rows = [run for run in rows if self._fits(run)]
         by = self._table.sorted_by

@@ -10,17 +10,20 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from kplug.plain_text import safe_line
+from kplug_tui.curve_work import CurveWork, Made, Make
 from kplug_tui.formatting import number
 
 if TYPE_CHECKING:
     from kplug_tui.drawing import Curve, View
 
 COLOURS = 8
+_AT_ONCE = 50_000
 _LEFT_LABEL = 8
 _ZOOM = 0.7
 _PAN = 0.2
@@ -86,6 +89,13 @@ class Chart(Widget, can_focus=True):
             self.chart = chart
             self.x = x
 
+    class Ready(Message, bubble=False):
+        """Curves were made in a thread."""
+
+        def __init__(self, made: Made) -> None:
+            super().__init__()
+            self.made = made
+
     def __init__(
         self,
         title: str = "",
@@ -105,6 +115,9 @@ class Chart(Widget, can_focus=True):
         self._whole: View | None = None
         self._cursor: float | None = None
         self._drawn: list[Strip] | None = None
+        self._stale = False
+        self._x: tuple[float, float] | None = None
+        self._work = CurveWork(lambda made: self.post_message(self.Ready(made)))
 
     @property
     def curves(self) -> Sequence[Curve]:
@@ -123,26 +136,57 @@ class Chart(Widget, can_focus=True):
         return self._whole
 
     @property
+    def x(self) -> tuple[float, float] | None:
+        """The part of x that is looked at, or `None` for all of it."""
+        return self._x
+
+    @property
     def cursor(self) -> float | None:
         """The position whose values the legend shows, or `None`."""
         return self._cursor
 
     def show(self, curves: Sequence[Curve], log: bool = False, title: str | None = None) -> None:
         """Draw these curves; what was zoomed stays so."""
-        if log != self._log:
-            held = self._view
-            self._log, self._view = log, None
-            if held is not None:
-                self._view = self._fitted(curves, held.x_min, held.x_max)
-        self._curves, self._whole = curves, None
+        self._work.forget()
         if title is not None:
             self.title = title
-        self._redraw()
+        self._take(curves, log)
+
+    def show_made(self, make: Make, records: int, log: bool = False, title: str | None = None) -> None:
+        """Draw the curves that something makes; those of many records appear when a thread has made them.
+
+        Args:
+            make: Makes the curves.
+            records: Of how many records.
+            log: Whether y is logarithmic.
+            title: What stands above; as before by default.
+        """
+        if records <= _AT_ONCE:
+            self.show(make(), log, title)
+            return
+        if title is not None:
+            self.title = title
+        self._work.ask(make, log, self._plot_width)
 
     def show_whole(self) -> None:
         """Show all of the curves, without a cursor: the axis has become another."""
-        self._view = self._cursor = None
+        self._work.forget()
+        self._x = self._view = self._cursor = None
         self._redraw()
+
+    def on_chart_ready(self, message: Ready) -> None:
+        """Draw what a thread has made, and make what was asked for meanwhile."""
+        made = message.made
+        if self._work.is_of_now(made):
+            if made.problem:
+                self.app.notify(safe_line(made.problem), severity="error", markup=False)
+            else:
+                self._take(made.curves, made.log)
+        pause = self._work.pause_after(made)
+        if pause is None:
+            self._work.go_on()
+        else:
+            self.set_timer(pause, self._work.go_on)
 
     def point_at(self, position: float | None) -> None:
         """Put the cursor at a position, or take it away."""
@@ -152,21 +196,53 @@ class Chart(Widget, can_focus=True):
 
     def look_at(self, x: tuple[float, float] | None) -> None:
         """Show what is between two positions, as high as it is, or the whole."""
-        if x is None:
-            self._view = None
-        else:
-            self._view = self._fitted(self._curves, *x)
+        self._x = x
+        self._view = None if x is None or not self._curves else self._fitted(self._curves, *x)
         self._redraw()
 
     def render_line(self, y: int) -> Strip:
         """Draw a line of the chart."""
-        if self._drawn is None or len(self._drawn) != self.size.height:
-            self._drawn = self._draw(self.size.width, self.size.height)
-        return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width)
+        lines = self._lines()
+        return lines[y] if y < len(lines) else Strip.blank(self.size.width)
+
+    def _lines(self) -> list[Strip]:
+        if self._drawn is None or self._stale or len(self._drawn) != self.size.height:
+            self._drawn, self._stale = self._draw(self.size.width, self.size.height), False
+        return self._drawn
+
+    def _take(self, curves: Sequence[Curve], log: bool) -> None:
+        first = not self._curves
+        if log != self._log:
+            held = self._view
+            self._log, self._view = log, None
+            if held is not None:
+                self._view = self._fitted(curves, held.x_min, held.x_max)
+        self._curves, self._whole = curves, None
+        if first and curves and self._x is not None:
+            self._view = self._fitted(curves, *self._x)
+        self._redraw()
 
     def _redraw(self) -> None:
-        self._drawn = None
-        self.refresh()
+        """Draw anew, soon, and send the terminal only those lines that have become others."""
+        if self._drawn is None or not self.is_running:
+            self._drawn = None
+            self.refresh()
+        elif not self._stale:
+            self._stale = True
+            self.call_next(self._refresh_changed)
+
+    def _refresh_changed(self) -> None:
+        before = self._drawn
+        if before is None or not self.size:
+            self.refresh()
+            return
+        lines = self._lines()
+        if len(before) != len(lines):
+            self.refresh()
+            return
+        changed = [place for place, pair in enumerate(zip(before, lines, strict=True)) if pair[0] != pair[1]]
+        if changed:
+            self.refresh(*(Region(0, place, self.size.width, 1) for place in changed))
 
     def notify_style_update(self) -> None:
         """Draw anew in other colours."""
@@ -175,7 +251,8 @@ class Chart(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         """Draw anew in another size."""
-        self._redraw()
+        self._drawn = None
+        self.refresh()
 
     def _style(self, part: str) -> Style:
         return self.rich_style + self.get_component_rich_style(f"chart--{part}", partial=True)
@@ -223,11 +300,14 @@ class Chart(Widget, can_focus=True):
         from kplug_tui.drawing import overlaid
 
         blank = self.rich_style, self._style("axis")
-        styles = [self._style(f"curve{curve.colour % COLOURS}") for curve in self._curves]
+        # What smoothing left behind it jumps with every record, which is more than a thin connection carries.
+        thin = self.app.has_class("low-bandwidth")
+        curves = [curve for curve in self._curves if not (curve.faint and thin)]
+        styles = [self._style(f"curve{curve.colour % COLOURS}") for curve in curves]
         styles = [
-            style + Style(dim=True) if curve.faint else style for style, curve in zip(styles, self._curves, strict=True)
+            style + Style(dim=True) if curve.faint else style for style, curve in zip(styles, curves, strict=True)
         ]
-        texts, owners = overlaid(self._curves, view, width, height)
+        texts, owners = overlaid(curves, view, width, height)
         at = self._cursor_column(view, width)
         rows = []
         for text, numbers in zip(texts, owners, strict=True):

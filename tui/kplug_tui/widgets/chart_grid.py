@@ -29,10 +29,12 @@ class Plot:
     Attributes:
         name: What identifies it, and its title.
         curves: Makes the curves; called only when the chart is in sight.
+        records: Of how many records.
     """
 
     name: str
     curves: Callable[[], Sequence[Curve]]
+    records: int = 0
 
 
 class ChartGrid(VerticalScroll, can_focus=False):
@@ -216,6 +218,7 @@ class ChartGrid(VerticalScroll, can_focus=False):
             if chart.display and chart.virtual_region.overlaps(window):
                 self._undrawn.discard(name)
                 chart.x_label, chart.x_ticks = self.x_label, self.x_ticks
-                chart.show(self._plots[name].curves(), self._log)
-                if self._x is not None and chart.view.x_min != self._x[0]:
+                plot = self._plots[name]
+                chart.show_made(plot.curves, plot.records, self._log)
+                if self._x is not None and chart.x != self._x:
                     chart.look_at(self._x)

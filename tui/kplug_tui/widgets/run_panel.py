@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -86,9 +87,13 @@ class RunPanel(Vertical):
         groups = metric_groups(detail.metrics.metrics)
         wanted = self.metric.removeprefix("val_")
         group = wanted if wanted in groups else (groups[0] if groups else "")
-        chart.show(metric_curves(detail.metrics, group, "step", self.smoothing) if group else ())
         if whole:
             chart.show_whole()
+        if group:
+            make = partial(metric_curves, detail.metrics, group, "step", self.smoothing)
+            chart.show_made(make, len(detail.metrics.steps))
+        else:
+            chart.show(())
 
 
 def _head(summary: Mapping[str, Any]) -> Text:
