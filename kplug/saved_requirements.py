@@ -44,7 +44,8 @@ def write_requirements(path: Path) -> None:
         OSError: If it cannot be written.
     """
     with zipfile.ZipFile(path, "a") as archive:
-        names = sorted(set(registered_names(json.loads(archive.read("config.json")))))
+        config = json.loads(archive.read("config.json"))
+        names = sorted({name.partition("{")[0] for name in registered_names(config)})
         needed = {name: one for name in names if (one := _requirement(name)) is not None}
         comment = json.dumps({_KEY: needed}).encode()
         if needed and len(comment) <= _MOST_BYTES:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kplug.catalog.keras_names import parameters_in, with_parameters
 from kplug.catalog.loading import load
 from kplug.catalog.resolution import renamed
 from kplug.catalog.trust import how_to_trust, is_trusted
@@ -57,11 +58,12 @@ def load_model(
     ```
     """
     path = Path(path)
-    config, noted = _read(path)
-    names = sorted(set(registered_names(config)))
+    registered, noted = _read(path)
     import keras
 
     given = dict(custom_objects or {})
+    wanted = {name: registered[name] for name in unregistered(registered, given)}
+    names = sorted({name for name, _ in wanted.values()})
     _import_owners(unregistered(names, given), given)
     missing = unregistered(names, given)
     if missing:
@@ -69,17 +71,21 @@ def load_model(
         missing = unregistered(missing, given)
     if missing:
         raise SavedModelError(what_is_missing(path, missing[0], noted))
+    for name, (function, parameters) in wanted.items():
+        if parameters is not None:
+            given[name] = with_parameters(keras.saving.get_registered_object(function, given), parameters)
     return keras.saving.load_model(path, compile=compile, custom_objects=given, safe_mode=safe_mode)
 
 
-def _read(path: Path) -> tuple[Any, dict[str, Mapping[str, Any]]]:
-    """Return a model's configuration, and what was noted of the plugins that it needs."""
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
+    """Return the registered names in a model, each taken apart, and what was noted of the plugins that it needs."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             noted = read_requirements(archive)
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError("its config.json describes no model")
+        names = {name: parameters_in(name) for name in sorted(set(registered_names(config)))}
     except FileNotFoundError:
         raise SavedModelError(f"There is no file {path}.") from None
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
@@ -87,7 +93,7 @@ def _read(path: Path) -> tuple[Any, dict[str, Mapping[str, Any]]]:
             f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
             "Save it with `model.save('name.keras')`."
         ) from error
-    return config, noted
+    return names, noted
 
 
 def _import_owners(names: Iterable[str], given: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -16,8 +17,10 @@ from kplug.catalog.discovery import catalog
 from kplug.catalog.plugins import disable
 from kplug.catalog.resolution import resolve
 from kplug.errors import SavedModelError
+from kplug.runs.spec import ComponentSpec
 from kplug.saved_requirements import read_requirements, write_requirements
 from kplug.training.artifacts import save_model
+from kplug.training.assembly import _loss_or_metric
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 SHIFT = """
@@ -205,3 +208,34 @@ def test_a_class_of_keras_itself_stays_keras_own(install_plugin, home, tmp_path)
     keras.Sequential([keras.Input((3,)), kplug.get("bridge/dense")(2)]).save(tmp_path / "model.keras")
     forget(Path(sys.path[0]), "kplug_bridge-1.0")
     assert kplug.load_model(tmp_path / "model.keras").layers[-1].units == 2
+
+
+def test_a_loss_function_is_loaded_with_the_parameters_that_a_run_has_set(install_plugin, home, tmp_path):
+    source = """
+        import keras
+
+        def distance(y_true, y_pred, power=1.0, weight=1.0):
+            return weight * keras.ops.mean(keras.ops.abs(y_true - y_pred) ** power, axis=-1)
+    """
+    groups = {group: {"distance": "shift_parts:distance"} for group in ("kplug.losses", "kplug.metrics")}
+    install_plugin("kplug-shift", groups, {"shift_parts.py": source})
+    as_metric = ComponentSpec(name="shift/distance", parameters={"power": 0.5})
+    spec = ComponentSpec(name="shift/distance", parameters={"power": 3.0, "weight": 2.0})
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile("sgd", _loss_or_metric("loss", spec, {}), metrics=[_loss_or_metric("metric", as_metric, {})])
+    save_model(model, tmp_path)
+    expected = model.evaluate(X, X, verbose=0)
+    for name in [one for one in keras.saving.get_custom_objects() if one.startswith("shift>")]:
+        del keras.saving.get_custom_objects()[name]
+    del sys.modules["shift_parts"]
+    assert kplug.load_model(tmp_path / "model.keras").evaluate(X, X, verbose=0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["{", "{]}", '{"power": }'])
+def test_parameters_in_a_name_that_are_none_are_refused(install_plugin, home, tmp_path, text):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        function = {"class_name": "function", "config": f"shift>distance{text}"}
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "compile_config": {"loss": function}}))
+    with pytest.raises(SavedModelError, match=r"model\.keras is not a model saved as \.keras"):
+        kplug.load_model(path)

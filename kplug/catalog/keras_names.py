@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -32,3 +34,39 @@ def give_keras_names(module: ModuleType, namespace: str) -> None:
     for value in tuple(vars(module).values()):
         if getattr(value, "__module__", None) == module.__name__:
             give_keras_name(value, namespace)
+
+
+def with_parameters(function: Callable, parameters: Mapping[str, Any]) -> Callable:
+    """Return a loss or metric function with its hyper-parameters set, which Keras saves together with them.
+
+    It is registered as `namespace>name{"parameter": value}`, from which `kplug.load_model` makes it again.
+
+    Args:
+        function: A function of `(y_true, y_pred, ...)`.
+        parameters: What to call it with besides.
+    """
+
+    def bound(y_true: Any, y_pred: Any) -> Any:
+        return function(y_true, y_pred, **parameters)
+
+    bound.__name__ = function.__name__
+    keras = sys.modules.get("keras")
+    registered = "" if keras is None else keras.saving.get_registered_name(function)
+    try:
+        values = json.dumps(dict(parameters), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError):
+        return bound
+    namespace, sign, name = registered.partition(">")
+    if keras is not None and sign:
+        keras.saving.register_keras_serializable(package=namespace, name=f"{name}{values}")(bound)
+    return bound
+
+
+def parameters_in(registered: str) -> tuple[str, dict[str, Any] | None]:
+    """Take a registered name apart: into the function's own, and the parameters that are set, if it has some.
+
+    Raises:
+        ValueError: If what stands there is no JSON.
+    """
+    name, brace, rest = registered.partition("{")
+    return name, json.loads(brace + rest) if brace else None

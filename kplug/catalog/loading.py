@@ -39,7 +39,7 @@ def load(component: Component) -> Any:
         return registered_object(component)
     place, _, attributes = component.target.rpartition(":")
     try:
-        module = _import_place(place)
+        module = _import_place(place, component.version if component.reference else None)
         loaded = _attribute_of(module, attributes)
     except Exception as error:
         source = "" if component.reference else f" from {component.target}"
@@ -59,8 +59,8 @@ def import_target(target: str) -> Any:
     return _attribute_of(_import_place(place), attributes)
 
 
-def _import_place(place: str) -> ModuleType:
-    return import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+def _import_place(place: str, digest: str | None = None) -> ModuleType:
+    return import_file(Path(place), digest) if place.endswith(".py") else importlib.import_module(place)
 
 
 def _attribute_of(module: ModuleType, attributes: str) -> Any:

@@ -68,17 +68,24 @@ def read_source(path: Path) -> bytes:
         raise UnknownComponentError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: Path, expected: str | None = None) -> ModuleType:
     """Run a file as a module, once for each content, and return it.
 
     What runs is what was read: no compiled copy that lies beside the file.
 
+    Args:
+        path: The file.
+        expected: The SHA-256 of what it held when it was looked at.
+
     Raises:
-        UnknownComponentError: If the file cannot be read.
+        UnknownComponentError: If the file cannot be read, or has changed since.
         Exception: Whatever the file raises.
     """
     source = read_source(path)
-    name = f"{FILE_MODULE}{path.stem}_{hashlib.sha256(source).hexdigest()[:16]}"
+    digest = hashlib.sha256(source).hexdigest()
+    if expected not in {None, digest}:
+        raise UnknownComponentError(f"{path} has changed since it was looked at. Try again.")
+    name = f"{FILE_MODULE}{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kplug.catalog.description import Description
 
 
+_SHOWN_OF_VERSION = 20
+"""A file's is a hash, of which nobody reads more."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("list", cls=QuickCommand)(list_components)
@@ -97,7 +101,7 @@ def _print_description(description: Description) -> None:
     component = description.component
     fields = [
         ("kind", component.kind),
-        ("from", f"{component.distribution} {component.version}"),
+        ("from", f"{component.distribution} {component.version[:_SHOWN_OF_VERSION]}".rstrip()),
         ("target", component.target),
         ("source", description.source or "unknown"),
     ]

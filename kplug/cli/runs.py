@@ -172,6 +172,7 @@ def clone_command(
     from kplug.places import runs_root
     from kplug.runs.completion import complete
     from kplug.runs.launch import launch
+    from kplug.runs.own_files import reachable
 
     found = opened(run, runs_dir)
     # A component that is chosen anew keeps none of the old one's parameters.
@@ -180,7 +181,10 @@ def clone_command(
         **{"epochs": epochs, "batch_size": batch_size, "seed": seed},
         **{"backend": backend, "device": device, "precision": precision},
     }
-    values = {**found.spec.model_dump(), **{field: value for field, value in changed.items() if value is not None}}
+    values = {
+        **reachable(found.spec, found.directory).model_dump(),
+        **{field: value for field, value in changed.items() if value is not None},
+    }
     new = launch(
         complete({**values, "name": name}, settings or (), source=f"the spec of {found.id}"),
         runs_root(root_of(runs_dir)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_ASKED = ("model", "dataset", "loss_name", "optimizer", "schedule", "backend", "batch_size", "seed", "epochs")
+_ASKED = ("model", "dataset", "loss_name", "optimizer", "schedule", "files", "backend", "batch_size", "seed", "epochs")
 
 
 def differences(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from kplug.catalog.component import Component
 from kplug.catalog.registration import NAMESPACE
-from kplug.catalog.trust import how_to_trust, is_trusted, trust_reference
+from kplug.catalog.trust import trust_reference
 from kplug.errors import RunStateError, RunStorageError, SpecError
 from kplug.runs.directory import create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.lock import RunLock
-from kplug.runs.own_files import copy_files, references
+from kplug.runs.own_files import copy_files, insist_trusted, references
 from kplug.runs.process import start_worker
 from kplug.runs.run import ENDED, Run, seconds_taken
 from kplug.runs.spec import LISTS, SECTIONS, RunSpec
@@ -72,7 +72,7 @@ def resume(run: Run, max_running: int | None = None) -> None:
     """
     backend = run.spec.backend
     _resumable(run)
-    _insist_trusted(run)
+    insist_trusted(run.directory, references(run.spec, run.directory))
     lock = RunLock(run.directory.lock)
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
@@ -116,17 +116,6 @@ def _insist_known_elsewhere(spec: RunSpec) -> list[Component]:
                 "path/to/file.py:Object"
             )
     return references(spec)
-
-
-def _insist_trusted(run: Run) -> None:
-    """Refuse a run that came from elsewhere with code of its own, until somebody has looked at it.
-
-    Raises:
-        RunStateError: If it is such a run.
-    """
-    for component in references(run.spec, run.directory):
-        if not is_trusted(component):
-            raise RunStateError(f"{run.id} brings code along that was not run here before: {how_to_trust(component)}")
 
 
 def _resumable(run: Run) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 from kplug.catalog.component import Component
 from kplug.catalog.references import is_reference, read_source, source_file
 from kplug.catalog.resolution import resolve
-from kplug.errors import SpecError
+from kplug.catalog.trust import how_to_trust, is_trusted
+from kplug.errors import RunStateError, SpecError
 from kplug.runs.directory import RunDirectory
 from kplug.runs.spec import LISTS, SECTIONS, ComponentSpec, RunSpec
 
@@ -57,7 +58,43 @@ def located(spec: RunSpec, directory: RunDirectory) -> RunSpec:
     Raises:
         SpecError: If a copy is not what the run began with.
     """
-    copies = {path: directory.files / Path(path).name for path in spec.files}
+    return _at_copies(spec, directory, spec.files)
+
+
+def reachable(spec: RunSpec, directory: RunDirectory) -> RunSpec:
+    """Return a run's spec, for another run, with its own copies in the place of files that have gone.
+
+    Raises:
+        SpecError: If such a copy is not what the run began with.
+        RunStateError: If nobody has run it here before.
+    """
+    gone = [path for path in spec.files if not Path(path).is_file()]
+    found = _at_copies(spec, directory, gone)
+    insist_trusted(
+        directory, [one for one in references(found) if source_file(one) in _copies(directory, gone).values()]
+    )
+    return found
+
+
+def insist_trusted(directory: RunDirectory, components: Iterable[Component]) -> None:
+    """Refuse what a run brings along until somebody has looked at it, if it came from elsewhere.
+
+    Raises:
+        RunStateError: If nobody has run it here before.
+    """
+    for component in components:
+        if not is_trusted(component):
+            raise RunStateError(
+                f"{directory.id} brings code along that was not run here before: {how_to_trust(component)}"
+            )
+
+
+def _copies(directory: RunDirectory, paths: Iterable[str]) -> dict[str, Path]:
+    return {path: directory.files / Path(path).name for path in paths}
+
+
+def _at_copies(spec: RunSpec, directory: RunDirectory, paths: Iterable[str]) -> RunSpec:
+    copies = _copies(directory, paths)
     for path, copy in copies.items():
         _insist_same(copy, spec.files[path], "since the run began. Bring it back, or start a new run.")
 

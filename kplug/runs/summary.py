@@ -59,6 +59,7 @@ def _in_short(
         "loss_name": names["loss"],
         "optimizer": names["optimizer"],
         "schedule": names["schedule"],
+        "files": _files(asked.get("files")),
         **{field: _typed(kind, asked.get(field)) for field, kind in _SETTINGS.items()},
         "epoch": status.get("epoch"),
         "epochs": status.get("epochs") or _typed(int, asked.get("epochs")),
@@ -92,6 +93,13 @@ def _component(value: Any) -> tuple[str, Mapping[str, Any]] | None:
         return None
     parameters = value.get("parameters")
     return value["name"], parameters if isinstance(parameters, Mapping) else {}
+
+
+def _files(value: Any) -> str | None:
+    """Return the names of a run's own files, with what tells their contents apart; `None` if it has none."""
+    if not isinstance(value, Mapping) or not value:
+        return None
+    return ", ".join(f"{Path(path).name} {str(digest)[:12]}" for path, digest in value.items())
 
 
 def _listed(value: Any) -> list[tuple[str, Mapping[str, Any]]]:

@@ -10,9 +10,16 @@ from typing import Any
 import keras
 
 from kplug.catalog.facts import Facts, facts_of
+from kplug.catalog.keras_names import with_parameters
 from kplug.catalog.loading import load
 from kplug.catalog.resolution import resolve
-from kplug.errors import DataError, IncompatibleComponentsError, ParameterError, UnknownComponentError
+from kplug.errors import (
+    DataError,
+    IncompatibleComponentsError,
+    ParameterError,
+    UnavailableComponentError,
+    UnknownComponentError,
+)
 from kplug.runs.spec import ComponentSpec, RunSpec
 from kplug.training.data_checks import check_splits
 from kplug.training.pipeline import steps_per_epoch
@@ -206,16 +213,14 @@ def _loss_or_metric(kind: str, spec: ComponentSpec, info: Mapping[str, Any]) -> 
     if not parameters:
         return component
 
-    def with_parameters(y_true: Any, y_pred: Any) -> Any:
-        return component(y_true, y_pred, **parameters)
-
-    with_parameters.__name__ = component.__name__
-    return with_parameters
+    return with_parameters(component, parameters)
 
 
 def _by_name(kind: str, name: str, info: Mapping[str, Any]) -> Any:
     """Return a default that a model names: a component, or else what Keras calls so."""
     try:
         return _loss_or_metric(kind, ComponentSpec(name=name), info)
-    except UnknownComponentError:
+    except (UnknownComponentError, UnavailableComponentError):
+        if "/" in name:
+            raise
         return name

@@ -6,6 +6,7 @@ import pytest
 
 import kplug
 from kplug.catalog.description import describe, known
+from kplug.catalog.loading import load
 from kplug.catalog.resolution import resolve
 from kplug.errors import BrokenComponentError, UnknownComponentError
 
@@ -159,3 +160,11 @@ def test_an_object_in_an_installed_module(install_plugin, home):
 def test_a_module_that_is_one_file_is_that_file(install_plugin, home):
     site = install_plugin("ideas", {}, {"ideas.py": SOURCE})
     assert resolve("ideas:WaveletLoss", "loss").id == f"{site / 'ideas.py'}:WaveletLoss"
+
+
+def test_a_file_that_changes_between_looking_and_loading_is_not_run(file, tmp_path):
+    component = resolve(f"{file}:WaveletLoss", "loss")
+    file.write_text(f"open({str(tmp_path / 'harm')!r}, 'w')")
+    with pytest.raises(BrokenComponentError, match=r"wavelets\.py has changed since it was looked at"):
+        load(component)
+    assert not (tmp_path / "harm").exists()

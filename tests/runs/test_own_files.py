@@ -10,12 +10,14 @@ import pytest
 from kplug.catalog.trust import trust_file
 from kplug.errors import BrokenComponentError, ParameterError, RunStateError, SpecError
 from kplug.runs import open_run
+from kplug.runs.comparison import differences
 from kplug.runs.completion import complete
 from kplug.runs.directory import RunDirectory, write_atomically
 from kplug.runs.exchange import export_run, import_run
 from kplug.runs.launch import launch, resume
-from kplug.runs.own_files import located, references
+from kplug.runs.own_files import located, reachable, references
 from kplug.runs.spec import read_spec_values, spec_from
+from kplug.runs.summary import summary_of
 
 pytestmark = pytest.mark.neutral
 
@@ -155,3 +157,30 @@ def test_a_module_that_somebody_elses_run_names_is_not_trusted(file, started, in
     monkeypatch.setenv("KPLUG_HOME", str(tmp_path / "other home"))
     with pytest.raises(RunStateError, match=r"brings code along.*kplug\.get\('ideas\.parts:Gap', 'metric'\)"):
         resume(stopped(run))
+
+
+def test_runs_of_other_contents_of_a_file_differ(file, started, tmp_path):
+    first = launch(asked(file), tmp_path / "runs")
+    file.write_text(SOURCE + "# newer\n")
+    second = launch(asked(file), tmp_path / "runs")
+    digests = [run.spec.files[str(file)][:12] for run in (first, second)]
+    assert differences([summary_of(first), summary_of(second)]) == {"files": [f"gaps.py {one}" for one in digests]}
+
+
+def test_a_clone_takes_the_copy_of_a_file_that_has_gone_and_else_the_file(file, started, tmp_path):
+    run = launch(asked(file), tmp_path / "runs")
+    file.write_text(SOURCE + "# newer\n")
+    assert reachable(run.spec, run.directory) == run.spec
+    file.unlink()
+    values = reachable(run.spec, run.directory).model_dump()
+    clone = launch(complete(values), tmp_path / "runs")
+    assert (clone.directory.files / "gaps.py").read_text() == SOURCE
+    assert clone.spec.metrics[0].name == f"{run.directory.files / 'gaps.py'}:Gap"
+
+
+def test_a_clone_of_somebody_elses_run_does_not_run_its_code_unseen(file, started, tmp_path, monkeypatch):
+    run = brought(file, tmp_path, monkeypatch)
+    assert reachable(run.spec, run.directory) == run.spec  # a file of one's own that is called so
+    file.unlink()
+    with pytest.raises(RunStateError, match="brings code along that was not run here before: look at"):
+        reachable(run.spec, run.directory)
