@@ -97,6 +97,8 @@ def catalog() -> Catalog:
             if "kplug." not in text:
                 continue
             about = distribution.metadata
+            if not about.get_all("Name") or not about.get_all("Version"):
+                raise ValueError("its METADATA names no distribution and version")
             # As on sys.path: the first distribution of a name hides the later ones.
             name = normalized(about["Name"])
             if name in seen:

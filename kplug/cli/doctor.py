@@ -83,13 +83,20 @@ def _gpus() -> list[dict[str, Any]]:
 def _plugins() -> list[dict[str, Any]]:
     from kplug.catalog.description import describe_all
     from kplug.catalog.discovery import catalog, components
+    from kplug.catalog.plugins import plugins as installed
 
     descriptions = describe_all(components())
     plugins: dict[str, dict[str, Any]] = {}
     for component, description in descriptions.items():
         plugin = plugins.setdefault(
             component.distribution,
-            {"distribution": component.distribution, "version": component.version, "components": 0, "errors": {}},
+            {
+                "distribution": component.distribution,
+                "version": component.version,
+                "state": "used",
+                "components": 0,
+                "errors": {},
+            },
         )
         plugin["components"] += 1
         if description.broken:
@@ -98,10 +105,22 @@ def _plugins() -> list[dict[str, Any]]:
         plugins[unreadable.name] = {
             "distribution": unreadable.name,
             "version": None,
+            "state": "used",
             "components": 0,
             "errors": {"metadata": unreadable.error},
         }
-    return list(plugins.values())
+    unused = [
+        {
+            "distribution": one.distribution,
+            "version": one.version,
+            "state": f"{one.state}: {one.error}" if one.error else one.state,
+            "components": len(one.components),
+            "errors": {},
+        }
+        for one in installed()
+        if one.components and one.distribution not in plugins
+    ]
+    return [*plugins.values(), *unused]
 
 
 def _writable(folder: Any) -> bool:
@@ -140,6 +159,7 @@ def _print(report: dict[str, Any]) -> None:
     for plugin in report["plugins"]:
         broken = len(plugin["errors"])
         state = f"{broken} broken" if broken else "all fine"
+        state = state if plugin["state"] == "used" else plugin["state"]
         print_fields(
             [(plugin["distribution"], f"{plugin['version'] or ''} {plugin['components']} components, {state}")],
             indent="  ",

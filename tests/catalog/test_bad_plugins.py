@@ -31,7 +31,10 @@ FAULTS = {
         "import keras\nclass part(keras.layers.Layer): ...",
         "TypeError: declared as a loss, but part is a Keras layer",
     ),
-    "undescribable": ("import operator\npart = operator.attrgetter", "ValueError"),
+    "undescribable": (
+        "class part:\n    __signature__ = 3",
+        "TypeError: unexpected object 3 in __signature__ attribute",
+    ),
     "endless": ("def f(): return f()\nf()", "RecursionError"),
     "greedy": ("part = 'x' * 10**15", "MemoryError"),
 }
@@ -138,6 +141,7 @@ def test_two_plugins_of_one_namespace_share_it_but_for_what_both_declare(install
         ("entry_points.txt", b"[kplug.losses]\nx = \xff\xfe:\x00"),
         ("METADATA", b"\xff\xfe\x00\x01garbage"),
         ("METADATA", b""),
+        ("METADATA", b"Metadata-Version: 2.1\nName: kplug-fine\n"),
         ("METADATA", None),
         ("entry_points.txt", b"[kplug.losses]\nno equals sign\n"),
     ],

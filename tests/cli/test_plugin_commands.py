@@ -44,6 +44,7 @@ def test_a_disabled_plugin_is_gone_from_every_command_until_it_is_enabled(acme, 
     assert "acme/wavelet is of kplug-acme, which is disabled: kplug plugins enable kplug-acme" in shown.stderr
     trained = run_kplug("train", "vae", "--data", "digits", "--loss", "acme/wavelet")
     assert "which is disabled: kplug plugins enable kplug-acme" in trained.stderr
+    assert "kplug-acme  1.0 1 components, disabled" in run_kplug("doctor").stdout
     assert run_kplug("plugins", "enable", "kplug-acme").stderr == "kplug-acme 1.0 is enabled.\n"
     assert "acme/wavelet" in run_kplug("list").stdout
 
