@@ -1,0 +1,270 @@
+"""`kplug plugins check`: what is wrong with a plugin is found, with the remedy, and does nothing to who looks."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kplug.authoring import checking
+from kplug.authoring.checking import check_plugin, findings
+from kplug.authoring.new_plugin import write_plugin
+from kplug.authoring.subject import Subject, installed, unpacked
+from kplug.authoring.wheel import unpacked_wheel
+from kplug.catalog.plugins import disable, enable
+from kplug.errors import PluginError, UnknownPluginError
+
+
+def unpack(folder, entry_points, modules, requires=("kplug>=0.1",), files=(), name="kplug-bad"):
+    """Make a directory as a wheel of that content would be unpacked, and return the plugin in it."""
+    for path, source in modules.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(source))
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    lines = [f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {one}" for one in requires)]
+    (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
+    groups = [
+        "\n".join([f"[{group}]", *(f"{key} = {value}" for key, value in entries.items())])
+        for group, entries in entry_points.items()
+    ]
+    (info / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in (*modules, *files)))
+    return unpacked(folder)
+
+
+def found(subject):
+    """Return `(subject, check) -> message` of the errors, and of the warnings."""
+    every = list(findings(subject))
+    return tuple(
+        {(one.subject, one.check): one.message for one in every if one.level == level} for level in ("error", "warning")
+    )
+
+
+@pytest.fixture
+def without_importing(monkeypatch):
+    monkeypatch.setattr(checking, "_imports", lambda subject: iter(()))
+    monkeypatch.setattr(checking, "_trials", lambda subject: iter(()))
+
+
+def test_names_requirements_and_files_are_looked_at_without_an_import(tmp_path, without_importing):
+    subject = unpack(
+        tmp_path,
+        {
+            "kplug.lossess": {"one": "kplug_bad.losses:One"},
+            "kplug.losses": {"BadName": "kplug_bad.losses:One", "focal_loss": "kplug_bad.losses:One"},
+            "kplug.layers": {"gone": "kplug_bad.layers:Gone", "shut": "kplug_bad.losses"},
+        },
+        {"kplug_bad/__init__.py": "raise SystemExit('imported')", "kplug_bad/losses.py": ""},
+        requires=("numpy", "kplug-other>=1"),
+    )
+    errors, warnings = found(subject)
+    assert "kplug.lossess is no group of kplug's" in errors["kplug-bad", "entry points"]
+    assert "'BadName' is not snake_case" in errors["bad/BadName", "entry point"]
+    assert "not of the form 'package.module:Object'" in errors["bad/shut", "entry point"]
+    assert "the wheel has no module kplug_bad.layers" in errors["bad/gone", "wheel"]
+    assert "there is no licence" in errors["kplug-bad", "wheel"]
+    assert "kplug/focal_loss has the same name" in warnings["bad/focal_loss", "name"]
+    assert 'Add "kplug>=0.1"' in warnings["kplug-bad", "requirements"]
+    assert "kplug_bad/py.typed is missing" in warnings["kplug-bad", "wheel"]
+    assert len(errors) == 5
+
+
+def test_a_sound_wheel_and_a_class_of_another_package_are_ok(tmp_path, without_importing):
+    subject = unpack(
+        tmp_path,
+        {"kplug.losses": {"one": "kplug_bad:One"}, "kplug.layers": {"dense": "keras.layers:Dense"}},
+        {"kplug_bad/__init__.py": ""},
+        files=("kplug_bad/py.typed", "kplug_bad-1.0.dist-info/licenses/COPYING.txt"),
+    )
+    assert found(subject) == ({}, {})
+
+
+def test_a_plugin_of_nothing_and_a_namespace_that_is_taken(tmp_path, without_importing, install_plugin):
+    install_plugin("bad", {"kplug.losses": {"one": "bad:One"}})
+    errors, warnings = found(unpack(tmp_path / "unpacked", {}, {}, requires=("kplug",)))
+    assert "it declares no component" in errors["kplug-bad", "entry points"]
+    assert "bad has the namespace 'bad' too" in errors["kplug-bad", "namespace"]
+    assert "'kplug' takes any version" in warnings["kplug-bad", "requirements"]
+
+
+BAD = {
+    "kplug_bad/__init__.py": "import keras",
+    "kplug_bad/parts.py": '''
+        from typing import Annotated
+
+        import keras
+        from keras import ops
+        from pydantic import Field
+
+        class Undocumented(keras.losses.MeanSquaredError):
+            def __init__(self, scale: float, **kwargs):
+                super().__init__(**kwargs)
+
+        Undocumented.__doc__ = None
+
+        @keras.saving.register_keras_serializable(package="elsewhere")
+        class Elsewhere(keras.losses.MeanSquaredError):
+            """Is registered under another name."""
+
+            def __init__(
+                self, scale: float, power=2, model: keras.Model = None, share: Annotated[float, Field(le=1)] = 3.0
+            ):
+                super().__init__()
+
+        @keras.saving.register_keras_serializable(package="bad")
+        class OneNumber(keras.losses.Loss):
+            """Is one number."""
+
+            def call(self, y_true, y_pred):
+                return ops.mean(y_pred, keepdims=False)
+
+        class NoLoss(keras.layers.Layer):
+            """Is a layer."""
+
+        @keras.saving.register_keras_serializable(package="bad")
+        class Halves(keras.layers.Layer):
+            """Puts out float32 whatever it is told."""
+
+            def call(self, inputs):
+                return ops.cast(inputs, "float32") / 2
+
+        def drawn():
+            """Draws anew each time."""
+            import numpy as np
+            from kplug import Dataset
+
+            x = np.random.normal(size=(20, 2)).astype("float32")
+            return Dataset(train=(x, np.zeros(20, "int64")))
+        ''',
+    "kplug_bad/exits.py": "import os; print('farewell', flush=True); os._exit(7)",
+    "kplug_bad/raises.py": "raise SystemExit('I leave')",
+}
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_components_is_found_and_one_that_ends_the_process_costs_the_others_nothing(tmp_path):
+    subject = unpack(
+        tmp_path,
+        {
+            "kplug.losses": {
+                "undocumented": "kplug_bad.parts:Undocumented",
+                "raises": "kplug_bad.raises:Loss",
+                "exits": "kplug_bad.exits:Loss",
+                "elsewhere": "kplug_bad.parts:Elsewhere",
+                "no_loss": "kplug_bad.parts:NoLoss",
+                "one_number": "kplug_bad.parts:OneNumber",
+            },
+            "kplug.layers": {"halves": "kplug_bad.parts:Halves"},
+            "kplug.datasets": {"drawn": "kplug_bad.parts:drawn"},
+        },
+        BAD,
+        files=("kplug_bad/py.typed", "kplug_bad-1.0.dist-info/LICENSE"),
+    )
+    errors, warnings = found(subject)
+    assert "no docstring" in errors["bad/undocumented", "documentation"]
+    assert "registered only while kplug loads it" in warnings["bad/undocumented", "serialization"]
+    assert "not tried: it needs scale" in warnings["bad/undocumented", "check_loss"]
+    assert errors["bad/raises", "import"] == "SystemExit: I leave"
+    assert errors["bad/exits", "import"] == ("importing or trying it ended the process with exit code 7: farewell")
+    assert 'package="bad"' in errors["bad/elsewhere", "serialization"]
+    assert "share = 3.0 is not possible" in errors["bad/elsewhere", "hyper-parameters"]
+    assert "says nothing of scale, power, model, share" in warnings["bad/elsewhere", "documentation"]
+    assert errors["bad/no_loss", "import"] == "TypeError: declared as a loss, but NoLoss is a Keras layer"
+    assert "not tried: it takes none of the usual data" in warnings["bad/one_number", "check_loss"]
+    assert "puts out float32" in errors["bad/halves", "trial"]
+    assert "gives other data when it is made again" in errors["bad/drawn", "trial"]
+    assert "brings in keras, tensorflow" in warnings["kplug_bad", "import"]
+
+
+def test_what_a_data_set_imports_before_it_is_asked_for_data_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "_trials", lambda subject: iter(()))
+    subject = unpack(
+        tmp_path,
+        {"kplug.datasets": {"light": "kplug_bad.light:data", "heavy": "kplug_bad.heavy:data"}},
+        # Other modules of that name: the real ones take their time.
+        {"kplug_bad/__init__.py": "", "kplug_bad/light.py": "", "kplug_bad/heavy.py": "import jax", "jax.py": ""},
+    )
+    _, warnings = found(subject)
+    assert warnings["kplug_bad.heavy", "import"] == (
+        "brings in jax, which takes seconds. Import it inside the function that needs it"
+    )
+    assert not {("kplug_bad", "import"), ("kplug_bad.light", "import")} & set(warnings)
+
+
+def test_a_plugin_that_hangs_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "0.5")
+    monkeypatch.setattr(checking, "_TRIAL_SECONDS", 0)
+    module = {"kplug_bad.py": "import threading; threading.Event().wait()"}
+    errors, _ = found(unpack(tmp_path, {"kplug.losses": {"hangs": "kplug_bad:Loss"}}, module))
+    assert errors["kplug_bad", "import"] == "importing it took longer than 0.5 seconds"
+    assert errors["bad/hangs", "import"] == "importing or trying it took longer than 0.5 seconds"
+
+
+def test_an_installed_plugin_is_looked_at_by_name_unless_it_is_not_used(home, install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"one": "kplug_acme:One"}}, {"kplug_acme.py": ""})
+    subject = installed("acme")
+    assert (subject.distribution, subject.namespace, subject.packages) == ("kplug-acme", "acme", ("kplug_acme",))
+    disable("acme")
+    with pytest.raises(PluginError, match="kplug-acme is disabled"):
+        installed("acme")
+    enable("acme")
+    with pytest.raises(UnknownPluginError, match="acne"):
+        installed("acne")
+
+
+def test_a_wheel_is_built_of_a_copy(tmp_path):
+    source = write_plugin("acme", ["dataset"], tmp_path)
+    before = sorted(source.rglob("*"))
+    contents = unpacked_wheel(source, tmp_path / "built")
+    assert sorted(source.rglob("*")) == before
+    subject = unpacked(contents)
+    assert isinstance(subject, Subject)
+    assert [one.id for one in subject.components] == ["acme/shapes"]
+    assert {"kplug_acme/py.typed", "kplug_acme/shapes.py"} <= set(subject.files)
+
+
+def test_a_wheel_that_cannot_be_built_says_why(tmp_path):
+    source = write_plugin("acme", ["loss"], tmp_path)
+    project = source / "pyproject.toml"
+    project.write_text(project.read_text().replace('version = "0.1.0"', "version = 3", 1))
+    with pytest.raises(PluginError, match=r"wheel of .*kplug-acme cannot be built[\s\S]*version"):
+        check_plugin(str(source), tmp_path / "folder")
+
+
+def test_a_directory_without_a_project_is_refused(tmp_path, run_kplug):
+    with pytest.raises(PluginError, match=r"there is no pyproject\.toml"):
+        check_plugin(str(tmp_path), Path("unused"))
+    done = run_kplug("plugins", "check", str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "is not a plugin's directory" in done.stderr
+
+
+def test_the_command_prints_a_line_for_each_finding_and_json(run_kplug, tmp_path):
+    source = write_plugin("acme", ["dataset"], tmp_path)
+    (source / "src" / "kplug_acme" / "py.typed").unlink()
+    done = run_kplug("plugins", "check", "kplug-acme", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "ok       acme/shapes  entry point: kplug_acme.shapes:shapes" in lines
+    assert "ok       acme/shapes  check_dataset" in lines
+    assert any(line.startswith("warning  kplug-acme  wheel: kplug_acme/py.typed is missing") for line in lines)
+    assert lines[-1] == "kplug-acme 0.1.0 is fit to publish: 0 errors, 1 warnings"
+    (source / "src" / "kplug_acme" / "shapes.py").write_text("def shapes(): return 3")
+    done = run_kplug("plugins", "check", "--json", cwd=source)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert (report["distribution"], report["version"], report["fit"]) == ("kplug-acme", "0.1.0", False)
+    assert "It returned int" in next(one["message"] for one in report["findings"] if one["check"] == "trial")
+
+
+def test_looking_imports_nothing_heavy_into_the_command(modules_after, tmp_path):
+    source = write_plugin("acme", ["callback"], tmp_path)
+    code = f"""
+from kplug.authoring.checking import check_plugin
+from pathlib import Path
+report = check_plugin({str(source)!r}, Path({str(tmp_path / "folder")!r}))
+assert [one for one in report.findings if one.level != "ok"] == []
+"""
+    assert modules_after(code) & {"keras", "tensorflow", "numpy", "textual", "kplug_acme"} == set()
