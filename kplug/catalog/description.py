@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kplug.catalog import description_cache
-from kplug.catalog.child import end_children, inspect_in_child
 from kplug.catalog.component import Component
 from kplug.catalog.discovery import catalog
 from kplug.catalog.facts import INFO_FIELDS
@@ -103,6 +101,11 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
     # What broke a component may have been the environment (a wrong KERAS_BACKEND, a full disk): it is tried again.
     missing = _origins(one for one in wanted if one.fault is None and (one not in found or found[one].broken))
     if missing:
+        # Listing describes nothing, and waits for no import that this takes.
+        from concurrent.futures import ThreadPoolExecutor
+
+        from kplug.catalog.child import end_children
+
         with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
             try:
                 for descriptions in pool.map(_inspect, missing):
@@ -132,6 +135,8 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
 
 
 def _inspect(siblings: tuple[Component, ...]) -> list[Description]:
+    from kplug.catalog.child import inspect_in_child
+
     records = inspect_in_child(siblings)
     description_cache.write(siblings, records)
     return [_from_record(one, records[one.kind, one.name]) for one in siblings]

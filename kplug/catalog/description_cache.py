@@ -10,10 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kplug.catalog.child import Records
 from kplug.catalog.component import Component, folded
 from kplug.places import cache_root
+
+if TYPE_CHECKING:
+    from kplug.catalog.child import Records
 
 _FORMAT = 3
 

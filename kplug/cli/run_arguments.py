@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kplug.plain_text import moment
-from kplug.runs.question import TIMES
 
 if TYPE_CHECKING:
     from kplug.runs import Run
@@ -37,6 +36,8 @@ def root_of(runs_dir: str | None) -> Path | None:
 
 def cell(value: Any, field: str = "") -> str:
     """Return a field's value as a table shows it; `None` stands for a number that was not finite."""
+    from kplug.runs.question import TIMES
+
     if field in TIMES and value is not None:
         return moment(value) or "?"
     if value is None:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kplug.catalog import child
 from kplug.catalog.description import describe_all, known
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.plugins import plugin, plugins
@@ -187,10 +188,8 @@ def test_five_hundred_components_are_described_by_one_process(install_plugin, ho
     source = "".join(f"def part_{index}(y_true, y_pred):\n    'Part {index}.'\n" for index in range(500))
     install_plugin("kplug-many", {"kplug.losses": entry_points}, {"many_parts.py": source})
     children = []
-    inspect = describe_all.__globals__["inspect_in_child"]
-    monkeypatch.setattr(
-        "kplug.catalog.description.inspect_in_child", lambda wanted: children.append(1) or inspect(wanted)
-    )
+    inspect = child.inspect_in_child
+    monkeypatch.setattr("kplug.catalog.child.inspect_in_child", lambda wanted: children.append(1) or inspect(wanted))
     descriptions = describe_all(of("many"))
     assert len(children) == 1
     assert {one.summary for one in descriptions.values()} == {f"Part {index}." for index in range(500)}
