@@ -6,8 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from kplug.errors import RunStorageError
 
 
@@ -19,6 +17,9 @@ class RunLock:
     """
 
     def __init__(self, path: Path) -> None:
+        # Here, and not above: who only looks at runs needs no lock, and it takes long to import.
+        from filelock import FileLock
+
         self._path = path
         self._lock = FileLock(path)
 
@@ -31,6 +32,8 @@ class RunLock:
         Raises:
             RunStorageError: If the file cannot be made, or its directory is gone.
         """
+        from filelock import Timeout
+
         try:
             place = self._place()
             self._lock.acquire(timeout=patience)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual._compositor import CompositorUpdate
+from textual.app import App, RenderableType, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
@@ -16,6 +17,7 @@ from textual.worker import get_current_worker
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line, safe_text
 from kplug.runs.index import Snapshot
+from kplug_tui.changed_cells import ShownCells
 from kplug_tui.formatting import LIVE
 from kplug_tui.reader import DetailRead, Pace, ReadingFailed, RunReader, RunsRead
 from kplug_tui.settings import Settings, read_settings, settings_file, write_settings
@@ -52,6 +54,7 @@ class KplugApp(App[None]):
         self.reader = RunReader(root, self.post_message, self._pace())
         self.snapshot: Snapshot | None = None
         self._states: dict[str, str] = {}
+        self._shown_cells = ShownCells()
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen]]] = {
         "runs": lambda: _screen("runs", "RunsScreen"),
@@ -65,10 +68,15 @@ class KplugApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self._apply(self.settings)
+        self.app_resume_signal.subscribe(self, lambda _: self._shown_cells.forget())
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         for problem in self._problems:
             self.warn(problem)
         self.reader.start()
+
+    def on_resize(self) -> None:
+        """Draw all of it: a terminal of another size shows anything."""
+        self._shown_cells.forget()
 
     def on_unmount(self) -> None:
         """Stop reading; the runs go on."""
@@ -220,6 +228,7 @@ class KplugApp(App[None]):
         yield SystemCommand("Settings", "Theme, keys, low bandwidth, notifications", self.action_settings)
         yield SystemCommand("Help", "Keys of this screen", self.action_help)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Draw anew", "Where something else has written on the terminal", self._draw_anew)
         yield SystemCommand("Save a picture of the screen", "As SVG", self.deliver_screenshot)
         yield SystemCommand("Quit", "Leave; the runs go on", self.action_quit)
 
@@ -227,10 +236,20 @@ class KplugApp(App[None]):
         """Give Textual's own themes colours for curves."""
         return curve_colours(self.current_theme.dark)
 
+    def _draw_anew(self) -> None:
+        self._shown_cells.forget()
+        self.refresh(layout=True)
+
     def _keep_theme(self, theme: Theme) -> None:
         """Keep a theme that was chosen from the palette."""
         if theme.name != self.settings.theme and theme.name in self.available_themes:
             self.change_settings(theme=theme.name)
+
+    def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
+        """Send a thin connection only what is not there already."""
+        if self.settings.low_bandwidth and not self._batch_count and isinstance(renderable, CompositorUpdate):
+            renderable = self._shown_cells.changed(renderable)
+        super()._display(screen, renderable)
 
     def _pace(self) -> Pace:
         return Pace.slow() if self.settings.low_bandwidth else Pace()
@@ -242,6 +261,7 @@ class KplugApp(App[None]):
             self.warn(f"There is no theme {settings.theme!r}. There are {', '.join(sorted(self.available_themes))}.")
         self.set_class(settings.low_bandwidth, "low-bandwidth")
         self.animation_level = "none" if settings.low_bandwidth else "basic"
+        self._shown_cells.forget()
         self.reader.pace = self._pace()
         self.set_keymap(settings.keys)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from kplug_tui.drawing import Curve
 
 Make = Callable[[], "Sequence[Curve]"]
 
 _PAUSE_SHARE = 2.0
-
-# One for all charts: several would only take the processor from each other.
-_thread = ThreadPoolExecutor(1, thread_name_prefix="kplug-curves")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class CurveWork:
             self._waiting = make, log, columns
         else:
             self._busy = True
-            _thread.submit(self._work, make, log, columns, self._subject).add_done_callback(_raise_nothing)
+            _thread().submit(self._work, make, log, columns, self._subject).add_done_callback(_raise_nothing)
 
     def pause_after(self, made: Made) -> float | None:
         """Return after how many seconds to call `go_on`, so that the processor is not taken; `None` for never."""
@@ -98,6 +97,14 @@ class CurveWork:
         except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the app goes on
             problem = f"{type(error).__name__}: {error}"
         self._done(Made(curves, log, problem, time.monotonic() - begun, subject))
+
+
+@functools.cache
+def _thread() -> ThreadPoolExecutor:
+    """Return the one thread for all charts: several would only take the processor from each other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(1, thread_name_prefix="kplug-curves")
 
 
 def _raise_nothing(future: Future[None]) -> None:

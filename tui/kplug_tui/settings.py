@@ -19,7 +19,8 @@ class Settings:
 
     Attributes:
         theme: One of Textual's themes or of kplug's own.
-        low_bandwidth: Whether to read and draw once a second only, and without motion, for a thin connection.
+        low_bandwidth: Whether to draw seldom, without motion, and to send only the cells that have changed, for a thin
+            connection.
         metric: The metric that the table of runs shows.
         smoothing: How much curves are smoothed, from 0 to below 1.
         notify: Whether to say when a run ends.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from kplug_tui.screens.dialogs import Ask, Confirm, checked_path
-
 if TYPE_CHECKING:
     from kplug_tui.app import KplugApp
 
@@ -27,6 +25,8 @@ class KplugScreen(Screen[None]):
 
     def confirmed(self, question: str, answer: str, then: Callable[[], object]) -> None:
         """Ask whether to do something, and do it if the answer is yes."""
+        # Dialogs are imported when there is one, and not before the first screen appears.
+        from kplug_tui.screens.dialogs import Confirm
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -42,6 +42,7 @@ class KplugScreen(Screen[None]):
         check: Callable[[str], object] | None = None,
     ) -> None:
         """Ask for a line of text, and do something with it if there is an answer."""
+        from kplug_tui.screens.dialogs import Ask
 
         def answered(text: str | None) -> None:
             if text is not None:
@@ -57,6 +58,7 @@ class KplugScreen(Screen[None]):
             usual: What stands there to begin with.
             write: Writes, and returns what to tell.
         """
+        from kplug_tui.screens.dialogs import checked_path
 
         def chosen(text: str) -> None:
             if not text.strip():

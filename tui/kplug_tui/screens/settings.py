@@ -37,7 +37,7 @@ _WORDS = {
 }
 _HELP = {
     "theme": "kplug-dark, kplug-light, kplug-contrast, or one of Textual's",
-    "low_bandwidth": "reads and draws once a second, without motion",
+    "low_bandwidth": "draws seldom, sends changed cells only",
     "metric": "as it is recorded: val_loss, accuracy, …",
     "smoothing": "weight of the past, from 0 to below 1",
     "notify": "completed, stopped, failed or lost",

@@ -229,7 +229,8 @@ class Table(ScrollView, can_focus=True):
                     style = base
             segments.append(Segment(_fitted(safe_line(text), column_width, column.align), style))
             segments.append(Segment(" " * _GAP, base))
-        return Strip(segments).adjust_cell_length(width, base)
+        # Neighbours of one style as one: a style takes more bytes than the text of a cell.
+        return Strip(segments).adjust_cell_length(width, base).simplify()
 
     def _laid_out(self) -> list[tuple[Column, int]]:
         """Return the columns that fit, with their widths."""
