@@ -10,6 +10,7 @@ from importlib import metadata
 from kplug import __version__
 from kplug.catalog.admission import Refusal, normalized, read_rules, refusal
 from kplug.catalog.component import ALIASES, GROUPS, Component, entry_point_fault, kind_of, namespace_of
+from kplug.catalog.installed_metadata import read_headers, read_text
 from kplug.catalog.registration import NAMESPACE, registered
 
 
@@ -93,25 +94,22 @@ def catalog() -> Catalog:
     seen: set[str] = set()
     for distribution in metadata.distributions():
         try:
-            text = distribution.read_text("entry_points.txt") or ""
-            if "kplug." not in text:
+            if "kplug." not in read_text(distribution, "entry_points.txt"):
                 continue
-            about = distribution.metadata
-            if not about.get_all("Name") or not about.get_all("Version"):
-                raise ValueError("its METADATA names no distribution and version")
+            headers = read_headers(distribution)
+            spelt, version = headers["name"][0], headers["version"][0]
             # As on sys.path: the first distribution of a name hides the later ones.
-            name = normalized(about["Name"])
+            name = normalized(spelt)
             if name in seen:
                 continue
             seen.add(name)
             entry_points = distribution.entry_points
-            declared = list(_components_of(entry_points, about["Name"], about["Version"]))
-            requires = about.get_all("Requires-Dist") or []
-            requires_python = (about.get_all("Requires-Python") or [None])[0]
-            refused = refusal(rules, name, requires, requires_python, __version__)
+            declared = list(_components_of(entry_points, spelt, version))
+            requires_python = headers.get("requires-python", [None])[0]
+            refused = refusal(rules, spelt, headers.get("requires-dist", []), requires_python, __version__)
             if refused is None:
                 found.extend(declared)
-                aliases.extend(_aliases_of(entry_points, about["Name"]))
+                aliases.extend(_aliases_of(entry_points, spelt))
             elif declared:
                 withheld.extend(declared)
                 refusals[name] = refused
