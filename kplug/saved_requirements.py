@@ -10,6 +10,7 @@ from typing import Any
 
 from kplug.catalog.component import Component
 from kplug.catalog.discovery import catalog, components
+from kplug.catalog.keras_names import without_parameters
 from kplug.catalog.registration import NAMESPACE as SCRIPT
 from kplug.catalog.resolution import withheld_because
 
@@ -45,7 +46,7 @@ def write_requirements(path: Path) -> None:
     """
     with zipfile.ZipFile(path, "a") as archive:
         config = json.loads(archive.read("config.json"))
-        names = sorted({name.partition("{")[0] for name in registered_names(config)})
+        names = sorted({without_parameters(name) for name in registered_names(config)})
         needed = {name: one for name in names if (one := _requirement(name)) is not None}
         comment = json.dumps({_KEY: needed}).encode()
         if needed and len(comment) <= _MOST_BYTES:

@@ -68,5 +68,12 @@ def parameters_in(registered: str) -> tuple[str, dict[str, Any] | None]:
     Raises:
         ValueError: If what stands there is no JSON.
     """
-    name, brace, rest = registered.partition("{")
-    return name, json.loads(brace + rest) if brace else None
+    name = without_parameters(registered)
+    values = registered.removeprefix(name)
+    return name, json.loads(values) if values else None
+
+
+def without_parameters(registered: str) -> str:
+    """Return the registered name of a function whose parameters may have been set."""
+    namespace, sign, name = registered.partition(">")
+    return f"{namespace}{sign}{name.partition('{')[0]}"
