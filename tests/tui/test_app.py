@@ -6,13 +6,18 @@ import os
 import pytest
 from PIL import Image
 from textual.color import Color
+from textual.widgets import OptionList
 
 from kplug.runs.directory import write_atomically
+from kplug.runs.index import Snapshot
 from kplug.runs.process import identity
+from kplug.runs.run import Run
 from kplug_tui.app import KplugApp
+from kplug_tui.reader import RunsRead
 from kplug_tui.screens.dialogs import Choose
 from kplug_tui.settings import Settings, read_settings, settings_file
 from kplug_tui.themes import THEMES
+from kplug_tui.widgets.table import Table
 
 pytestmark = pytest.mark.neutral
 
@@ -55,13 +60,29 @@ def test_it_is_said_when_a_run_ends(make_run, drive, until, tmp_path, settings, 
             await until(pilot, lambda: {"completed", "failed"} <= set(app._states.values()) and not app_live(app))
             expected = [("[b]done[/b]: completed", "information"), ("bad: failed: out of memory", "error")]
             assert sorted(messages(app)) == (expected if settings.notify else [])
-            assert len(rings) == (2 if settings.bell else 0)
+            assert bool(rings) == settings.bell
 
     drive(steps)
 
 
 def app_live(app):
     return [state for state in app._states.values() if state == "running"]
+
+
+def test_of_many_runs_that_end_at_once_it_is_said_how_many(app, make_run, drive, until):
+    for _ in range(8):
+        make_run("running")
+
+    async def steps():
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: len(app._states) == 8)
+            states = ["completed", *["failed"] * 7]
+            ended = tuple({**one, "state": state} for one, state in zip(app.snapshot.runs, states, strict=True))
+            app.post_message(RunsRead(Snapshot(ended, frozenset(one["id"] for one in ended), frozenset())))
+            await until(pilot, lambda: messages(app))
+            assert messages(app) == [("8 runs have ended: 1 completed, 7 failed", "error")]
+
+    drive(steps)
 
 
 def test_it_is_said_on_whatever_screen_one_is(app, make_run, drive, until):
@@ -129,7 +150,7 @@ def test_the_palette_goes_to_every_screen(app, drive, until, command, screen):
 
 def test_the_palette_offers_the_commands(app, drive, until, text_on):
     async def steps():
-        async with app.run_test(size=(100, 40)) as pilot:
+        async with app.run_test(size=(100, 90)) as pilot:
             await pilot.press("ctrl+p")
             await until(pilot, lambda: "Save a picture" in text_on(app))
             for title in ("Runs", "Catalog", "Devices", "New run", "Settings", "Help", "Theme", "Quit"):
@@ -138,6 +159,40 @@ def test_the_palette_offers_the_commands(app, drive, until, text_on):
             await until(pilot, lambda: "Go to the runs" not in text_on(app))
             await pilot.press("enter")
             await until(pilot, lambda: name_of(app.screen) == "DevicesScreen")
+
+    drive(steps)
+
+
+def test_the_palette_offers_what_the_keys_of_the_screen_do(app, make_run, drive, until, monkeypatch):
+    make_run("running", name="mine")
+    stopped = []
+    monkeypatch.setattr(Run, "stop", lambda run: stopped.append(run.id))
+
+    async def steps():
+        async with app.run_test(size=(100, 40)) as pilot:
+            await until(pilot, lambda: app.screen.query_one("#runs", Table).rows)
+            await pilot.press("ctrl+p")
+            await until(pilot, lambda: name_of(app.screen) == "CommandPalette")
+            await pilot.press(*"stop")
+            await until(pilot, lambda: app.screen.query_one(OptionList).option_count)
+            await pilot.press("enter")
+            await until(pilot, lambda: stopped)
+
+    drive(steps)
+
+
+def test_keys_that_cannot_be_used_are_said(tmp_path, drive, until, home):
+    keys = {"runs.stop": "z", "runs.stopp": "x", "runs.kill": "tab", "runs.note": "n"}
+    app = KplugApp(tmp_path / "runs", Settings(keys=keys))
+
+    async def steps():
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: messages(app))
+            (said,) = [text for text, _ in messages(app)]
+            assert "there is no action runs.stopp. Did you mean runs.stop?" in said
+            assert "runs.kill = 'tab': tab goes to the next part of the screen." in said
+            assert "runs.note = 'n': n is the key of runs.new" in said
+            assert "'z'" not in said
 
     drive(steps)
 

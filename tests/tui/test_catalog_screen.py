@@ -5,7 +5,7 @@ import threading
 import pytest
 from textual.widgets import Input, Static
 
-from kplug.catalog.discovery import UnreadableDistribution
+from kplug.catalog.discovery import UnreadableDistribution, components
 from kplug_tui.app import KplugApp
 from kplug_tui.catalog_page import Entry, page_of, reflowed
 from kplug_tui.screens.catalog import CatalogScreen, ComponentTable
@@ -179,6 +179,34 @@ def test_a_new_run_begins_with_a_model_or_data_set(app, shown, monkeypatch):
             await pilot.press("n")
         assert presets == [{"model": "kplug/vae"}, {"dataset": "kplug/digits"}]
         assert any("model or a data set" in one.message for one in app._notifications)
+
+    shown(steps)
+
+
+def test_a_plugin_is_disabled_and_enabled_by_key(app, acme, shown, until, text_on, home):
+    async def steps(pilot):
+        entries = {entry.id: entry.key for entry in app.screen._entries.values()}
+        table(app).go_to(entries["acme/wavelet"])
+        await until(pilot, lambda: app.screen.entry.id == "acme/wavelet")
+        await pilot.press("e")
+        await until(pilot, lambda: app.screen.entry.state == "not used")
+        assert {one.state for one in app.screen._entries.values() if one.id.startswith("acme/")} == {"not used"}
+        assert "kplug plugins enable kplug-acme" in text_on(app)
+        assert "acme/wavelet" not in [one.id for one in components()]
+        await pilot.press("e")
+        await until(pilot, lambda: app.screen.entry.state == "ok")
+        assert "acme/wavelet" in [one.id for one in components()]
+
+    shown(steps)
+
+
+def test_kplug_itself_is_not_disabled(app, shown, until):
+    async def steps(pilot):
+        assert app.screen.entry.id.startswith("kplug/")
+        await pilot.press("e")
+        await until(pilot, lambda: app._notifications)
+        assert [one.message for one in app._notifications] == ["kplug itself cannot be disabled."]
+        assert app.screen.entry.state == "ok"
 
     shown(steps)
 

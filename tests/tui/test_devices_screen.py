@@ -82,6 +82,24 @@ def test_processors_and_memory_are_shown_and_that_there_is_no_gpu(app, no_gpus, 
     shown(steps)
 
 
+def test_a_machine_that_cannot_be_looked_at_is_said_once_and_looked_at_again(app, no_gpus, shown, until, monkeypatch):
+    async def steps(pilot):
+        looks = []
+
+        def fails(reader, run_ids):
+            looks.append(run_ids)
+            raise ValueError("[b]no sensors[/b]")
+
+        monkeypatch.setattr(MachineReader, "read", fails)
+        for count in (1, 2, 3):
+            app.screen._sample()
+            await until(pilot, lambda count=count: len(looks) >= count)
+        await until(pilot, lambda: app._notifications)
+        assert [one.message for one in app._notifications] == ["ValueError: [b]no sensors[/b]"]
+
+    shown(steps)
+
+
 def test_gpus_are_shown_with_the_runs_that_use_them(app, two_gpus, make_run, shown, until):
     set_gpus(make_run("running", name="[i]mine[/i]"), "GPU-a")
     make_run("completed", name="over")

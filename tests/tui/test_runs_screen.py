@@ -218,6 +218,22 @@ def test_marked_runs_are_stopped_together(app, make_run, drive):
     drive(steps)
 
 
+def test_nothing_is_done_to_marked_runs_that_the_question_leaves_out(app, make_run, drive, text_on):
+    hidden, seen = make_run("running", name="hidden"), make_run("running", name="seen")
+
+    async def steps():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: len(table(app).rows) == 2)
+            await pilot.press("space", "space", "slash", *"seen", "enter")
+            await until(pilot, lambda: len(table(app).rows) == 1)
+            await until(pilot, lambda: "2 marked, 1 not shown" in text_on(app))
+            assert [run["id"] for run in app.screen.chosen()] == [seen.id]
+            await pilot.press("slash", *["backspace"] * 4, *"hidden", "enter")
+            await until(pilot, lambda: [run["id"] for run in app.screen.chosen()] == [hidden.id])
+
+    drive(steps)
+
+
 def test_the_end_of_a_run_is_announced(app, make_run, drive):
     directory = make_run("running", name="first")
 

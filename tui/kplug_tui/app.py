@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual._compositor import CompositorUpdate
 from textual.app import App, RenderableType, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import get_current_worker
@@ -24,6 +27,8 @@ from kplug_tui.settings import Settings, read_settings, settings_file, write_set
 from kplug_tui.themes import THEMES, curve_colours
 
 _NOTICE_SECONDS = 8.0
+_MOST_NOTICES = 3
+_BAD = frozenset({"failed", "lost"})
 
 
 class KplugApp(App[None]):
@@ -72,6 +77,8 @@ class KplugApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         for problem in self._problems:
             self.warn(problem)
+        if self.settings.keys:
+            self.run_worker(self._check_keys, thread=True, exit_on_error=False)
         self.reader.start()
 
     def on_resize(self) -> None:
@@ -220,7 +227,15 @@ class KplugApp(App[None]):
             self.push_screen(SettingsScreen())
 
     def get_system_commands(self, screen: Screen) -> Any:
-        """Give what the command palette offers."""
+        """Give what the command palette offers: what this screen's keys do, and the places."""
+        offered: set[str] = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            title = binding.description
+            if title and binding.id and active.enabled and title not in offered and active.node is screen:
+                offered.add(title)
+                key = f"Key {self.get_key_display(binding)}"
+                yield SystemCommand(title, key, partial(self._act, binding.action, active.node))
         yield SystemCommand("Runs", "Go to the runs", lambda: self.action_go("runs"))
         yield SystemCommand("Catalog", "Go to the components", lambda: self.action_go("catalog"))
         yield SystemCommand("Devices", "Go to the devices", lambda: self.action_go("devices"))
@@ -235,6 +250,18 @@ class KplugApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give Textual's own themes colours for curves."""
         return curve_colours(self.current_theme.dark)
+
+    def _check_keys(self) -> None:
+        """Say, in a thread, what is wrong with the keys in the settings: to know all actions takes all screens."""
+        from kplug_tui.keys import problems_of
+
+        problems = problems_of(self.settings.keys)
+        if problems and self.is_running:
+            more = f"\n… and {len(problems) - _MOST_NOTICES} more" if len(problems) > _MOST_NOTICES else ""
+            self.call_from_thread(self.warn, "\n".join(problems[:_MOST_NOTICES]) + more)
+
+    def _act(self, action: str, node: DOMNode) -> None:
+        self.call_later(self.run_action, action, node)
 
     def _draw_anew(self) -> None:
         self._shown_cells.forget()
@@ -266,18 +293,27 @@ class KplugApp(App[None]):
         self.set_keymap(settings.keys)
 
     def _announce(self, snapshot: Snapshot) -> None:
-        """Say which runs have ended since the last snapshot."""
+        """Say which runs have ended since the last snapshot; of many at once how many."""
+        ended = []
         for summary in snapshot.runs if not self._states else self._changed(snapshot):
             run_id, state = summary["id"], str(summary["state"])
-            if self._states.get(run_id) in LIVE and state not in LIVE and self.settings.notify:
-                named = safe_line(str(summary["name"] or run_id))
-                if state in {"failed", "lost"}:
-                    self.problem(f"{named}: {state}{': ' + str(summary['error']) if summary.get('error') else ''}")
-                else:
-                    self.say(f"{named}: {state}")
-                if self.settings.bell:
-                    self.bell()
+            if self._states.get(run_id) in LIVE and state not in LIVE:
+                ended.append(summary)
             self._states[run_id] = state
+        if not ended or not self.settings.notify:
+            return
+        bad = [one for one in ended if one["state"] in _BAD]
+        if len(ended) > _MOST_NOTICES:
+            counts = Counter(str(one["state"]) for one in ended)
+            said = f"{len(ended)} runs have ended: {', '.join(f'{count} {state}' for state, count in counts.items())}"
+            (self.problem if bad else self.say)(said)
+        else:
+            for summary in ended:
+                named = safe_line(str(summary["name"] or summary["id"]))
+                error = f": {summary['error']}" if summary.get("error") and summary in bad else ""
+                (self.problem if summary in bad else self.say)(f"{named}: {summary['state']}{error}")
+        if self.settings.bell:
+            self.bell()
 
     @staticmethod
     def _changed(snapshot: Snapshot) -> list[Mapping[str, Any]]:

@@ -29,6 +29,7 @@ class Entry:
         component: The component, or `None`.
         description: What is known of it so far.
         error: What is wrong with it, or `None`.
+        withheld: Why its plugin is not used, and what to do about it; `None` if it is used.
     """
 
     key: str
@@ -37,17 +38,20 @@ class Entry:
     component: Component | None = None
     description: Description | None = None
     error: str | None = None
+    withheld: str | None = None
 
     @property
     def state(self) -> str:
-        """`ok`, `broken`, `unreadable`, or `…` until it is known."""
+        """`ok`, `broken`, `unreadable`, `not used`, or `…` until it is known."""
         if self.component is None:
             return UNREADABLE
+        if self.withheld is not None:
+            return "not used"
         return "…" if self.description is None else self.description.status
 
     def searched(self) -> str:
         """Return what is searched, case-folded."""
-        parts = [self.kind, KINDS.get(self.kind, ""), self.id, self.error or ""]
+        parts = [self.kind, KINDS.get(self.kind, ""), self.id, self.error or "", self.withheld or "", self.state]
         if self.component is not None:
             parts += [self.component.distribution, self.component.target]
         if self.description is not None:
@@ -62,12 +66,15 @@ def page_of(entry: Entry) -> Text:
     text.append(f"  {entry.kind}\n")
     if entry.error is not None:
         text.append(f"\nbroken: {safe_text(entry.error)}\n", "bold")
+    if entry.withheld is not None:
+        text.append(f"\nnot used: {safe_text(entry.withheld)}\n", "bold")
     component, described = entry.component, entry.description
     if component is None:
         text.append("\nThis distribution's metadata cannot be read. Its components, if it has any, are missing here.\n")
         return text
     if described is None:
-        text.append("\nImporting it in a process of its own, to learn what it is …\n" if entry.error is None else "")
+        if entry.error is None and entry.withheld is None:
+            text.append("\nImporting it in a process of its own, to learn what it is …\n")
         _append_fields(text, _facts_of(component, described))
         return text
     summary, _, rest = reflowed(described.documentation, bool(described.parameters)).partition("\n\n")

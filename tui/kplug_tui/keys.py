@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -79,6 +80,24 @@ def conflict(action: Action, key: str, actions: Sequence[Action], changed: Mappi
         if other.id != action.id and key in other.keys(changed).split(",") and _meet(action, other):
             return f"{key} is the key of {other.id} ({other.description}). Give that one another key first."
     return None
+
+
+def problems_of(changed: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the keys that a person has set, in words.
+
+    Args:
+        changed: Keys by the id of their action, several of them with commas between.
+    """
+    actions = {action.id: action for action in all_actions()}
+    problems = []
+    for name, keys in changed.items():
+        if name not in actions:
+            near = difflib.get_close_matches(name, actions, 1)
+            problems.append(f"[keys]: there is no action {name}.{f' Did you mean {near[0]}?' if near else ''}")
+            continue
+        found = (conflict(actions[name], key.strip(), list(actions.values()), changed) for key in keys.split(","))
+        problems += [f"[keys]: {name} = {keys!r}: {problem}" for problem in found if problem]
+    return problems
 
 
 def _meet(action: Action, other: Action) -> bool:

@@ -19,6 +19,8 @@ from textual.widgets import Input, Static
 from kplug.catalog.child import end_children
 from kplug.catalog.component import KINDS, Component
 from kplug.catalog.discovery import Catalog, catalog
+from kplug.catalog.plugins import disable, enable
+from kplug.catalog.resolution import withheld_because
 from kplug.errors import KplugError
 from kplug_tui.catalog_page import UNREADABLE, Entry, page_of
 from kplug_tui.reader import RunsRead
@@ -78,6 +80,7 @@ class CatalogScreen(KplugScreen):
         Binding("slash", "search", "Search", id="catalog.search"),
         Binding("n", "new", "New run with it", id="catalog.new"),
         Binding("r", "again", "Read again", id="catalog.again"),
+        Binding("e", "switch", "Enable, disable", id="catalog.switch"),
         Binding("y", "copy_id", "Copy id", show=False, id="catalog.copy_id"),
         Binding("escape", "clear", "Back", show=False, id="catalog.clear"),
     ]
@@ -144,6 +147,9 @@ class CatalogScreen(KplugScreen):
             for place, one in enumerate(message.found.unreadable)
         ]
         entries += [Entry(_key_of(one), one.kind, one.id, one, error=one.fault) for one in message.found.components]
+        entries += [
+            Entry(_key_of(one), one.kind, one.id, one, withheld=withheld_because(one)) for one in message.found.withheld
+        ]
         self._entries = {entry.key: entry for entry in entries}
         self._refill()
 
@@ -222,6 +228,8 @@ class CatalogScreen(KplugScreen):
             self.kplug.warn("A new run begins with a model or a data set. Choose one of these.")
         elif entry.error is not None:
             self.kplug.warn(f"{entry.kind} {entry.id} cannot be used: {entry.error}")
+        elif entry.withheld is not None:
+            self.kplug.warn(entry.withheld)
         else:
             self.kplug.open_new_run({entry.kind: entry.id})
 
@@ -231,6 +239,21 @@ class CatalogScreen(KplugScreen):
             self.kplug.say("The catalog is being read already.")
             return
         self._read(afresh=True)
+
+    def action_switch(self) -> None:
+        """Disable the plugin that the component is of, or use it again."""
+        entry = self.entry
+        if entry is None or entry.component is None:
+            self.kplug.warn("Only a plugin whose metadata can be read can be enabled and disabled.")
+            return
+        distribution, again = entry.component.distribution, entry.withheld is not None
+
+        def switch() -> str:
+            plugin = enable(distribution) if again else disable(distribution)
+            said = f"{plugin.distribution} is {plugin.state}."
+            return f"{said} {plugin.error}" if plugin.error else said
+
+        self.kplug.do(switch, self._read)
 
     def action_copy_id(self) -> None:
         """Copy the component's id to the clipboard."""
@@ -256,8 +279,9 @@ class CatalogScreen(KplugScreen):
             missing = [one for one in missing if one.fault is None]
             self._tell(Described(there, len(missing)))
             self._describe(missing)
-        except KplugError as error:
-            self._tell(NotDescribed(str(error)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the app goes on
+            said = str(error) if isinstance(error, KplugError) else f"{type(error).__name__}: {error}"
+            self._tell(NotDescribed(said))
 
     def _describe(self, missing: Sequence[Component]) -> None:
         """Describe components plugin by plugin, so that one that hangs does not keep the others back."""
@@ -338,6 +362,8 @@ def _state_cell(row: Mapping[str, Any]) -> tuple[str, str | None]:
     entry: Entry = row["entry"]
     if entry.error is not None:
         return "✗", "bad"
+    if entry.withheld is not None:
+        return "○", "muted"
     return ("✓", "good") if entry.state == "ok" else (entry.state, "muted")
 
 
@@ -345,6 +371,8 @@ def _summary_cell(row: Mapping[str, Any]) -> tuple[str, str | None]:
     entry: Entry = row["entry"]
     if entry.error is not None:
         return entry.error, "bad"
+    if entry.withheld is not None:
+        return entry.withheld, "muted"
     return (entry.description.summary if entry.description is not None else "").replace("\n", " "), None
 
 

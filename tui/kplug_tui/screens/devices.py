@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +48,14 @@ class Sampled(Message, bubble=False):
         self.machine = machine
 
 
+class NotSampled(Message, bubble=False):
+    """The machine could not be looked at."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.problem = problem
+
+
 class DevicesScreen(RunActions):
     """Processors, memory and GPUs, live, with the runs that use them."""
 
@@ -65,6 +74,7 @@ class DevicesScreen(RunActions):
         self._all_cores = False
         self._sampling = threading.Lock()
         self._timer: Timer | None = None
+        self._problem = ""
 
     def compose(self) -> ComposeResult:
         """Make the screen."""
@@ -108,6 +118,12 @@ class DevicesScreen(RunActions):
         """Show the runs that go on now."""
         self._refill()
 
+    def on_not_sampled(self, message: NotSampled) -> None:
+        """Say, once, why the machine cannot be looked at."""
+        if message.problem != self._problem:
+            self._problem = message.problem
+            self.kplug.problem(message.problem)
+
     def on_sampled(self, message: Sampled) -> None:
         """Show the machine as it is now."""
         machine = message.machine
@@ -137,12 +153,16 @@ class DevicesScreen(RunActions):
         run_ids = [run["id"] for run in self._live()]
 
         def look() -> None:
+            message: Message
             try:
                 assert self._reader is not None
-                machine = self._reader.read(run_ids)
+                message = Sampled(self._reader.read(run_ids))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the next look is taken
+                message = NotSampled(f"{type(error).__name__}: {error}")
             finally:
                 self._sampling.release()
-            self.post_message(Sampled(machine))
+            with contextlib.suppress(RuntimeError):  # the app has just ended
+                self.post_message(message)
 
         threading.Thread(target=look, name="kplug-machine", daemon=True).start()
 

@@ -100,10 +100,10 @@ class RunsScreen(RunActions):
         return self.query_one(RunPanel)
 
     def chosen(self) -> Sequence[Summary]:
-        """Return the marked runs, or the one under the cursor."""
-        marked = self._table.marked
+        """Return the marked runs that are in sight of the question, or the one under the cursor."""
+        marked = [row for row in self._table.rows if row["id"] in self._table.marked]
         if marked:
-            return [row for row in self._table.rows if row["id"] in marked]
+            return marked
         return [self._table.row] if self._table.row is not None else []
 
     def on_runs_read(self, message: RunsRead) -> None:
@@ -241,7 +241,14 @@ class RunsScreen(RunActions):
         self._table.show(rows)
         bar = self.query_one(TopBar)
         bar.count(snapshot.runs)
-        bar.say(f"{len(rows)} of {len(snapshot.runs)}" if self._fits is not None else "")
+        said = [f"{len(rows)} of {len(snapshot.runs)}"] if self._fits is not None else []
+        said += [f"{len(self._table.marked)} marked{self._hidden_marks()}"] if self._table.marked else []
+        bar.say(", ".join(said))
+
+    def _hidden_marks(self) -> str:
+        """Say how many marks are on runs that the question leaves out: nothing is done to these."""
+        hidden = len(self._table.marked - {run["id"] for run in self._table.rows})
+        return f", {hidden} not shown" if hidden else ""
 
     def _tick(self) -> None:
         """Let the ages and the time that is left go on."""

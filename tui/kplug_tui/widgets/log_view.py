@@ -266,10 +266,20 @@ class LogView(ScrollView, can_focus=True):
         top, height, following = self.top, max(self._height, self.size.height), self.following
 
         def read() -> None:
-            reading = _read(index, top, height, following, search)
+            try:
+                reading = _read(index, top, height, following, search)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the log can be read again
+                self.app.call_from_thread(self._failed, f"{index.path.name}: {type(error).__name__}: {error}")
+                return
             self.app.call_from_thread(self._take, reading)
 
         self.run_worker(read, thread=True, exit_on_error=False)
+
+    def _failed(self, problem: str) -> None:
+        self._busy = False
+        if self.is_attached and self.message != problem:
+            self.message = problem
+            self.post_message(self.Changed(self))
 
     def _take(self, reading: _Reading) -> None:
         """Show what was read."""
