@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 from kplug.errors import PluginError
@@ -30,7 +31,7 @@ def unpacked_wheel(source: Path, folder: Path) -> Path:
     copy, built, contents = folder / "source", folder / "wheel", folder / "contents"
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*_LEFT_OUT), symlinks=True)
     built.mkdir()
-    command = _build_command(copy, built)
+    command = build_command(copy, built)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_TIME_LIMIT, check=False
@@ -46,32 +47,34 @@ def unpacked_wheel(source: Path, folder: Path) -> Path:
     return contents
 
 
-def _build_command(source: Path, into: Path) -> list[str]:
+def build_command(source: Path, into: Path) -> list[str]:
     """Return what builds a wheel here: pip, or else uv.
 
     Raises:
         PluginError: If there is neither.
     """
+    # What is here already need not be fetched.
+    isolation = ["--no-build-isolation"] if _requirements_met(source) else []
     if importlib.util.find_spec("pip") is not None:
-        # Where setuptools is here already, pip need not fetch it.
-        here = importlib.util.find_spec("setuptools") is not None and _by_setuptools(source)
-        return [
-            *(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-input", "--disable-pip-version-check"),
-            *(("--no-build-isolation",) if here else ()),
-            *("--wheel-dir", str(into), str(source)),
-        ]
+        pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-input", "--disable-pip-version-check"]
+        return [*pip, *isolation, "--wheel-dir", str(into), str(source)]
     uv = shutil.which("uv")
     if uv is None:
         raise PluginError("Neither pip nor uv is here to build the wheel with. Install one: `python -m ensurepip`.")
-    return [uv, "build", "--wheel", "--quiet", "--python", sys.executable, "--out-dir", str(into), str(source)]
+    return [uv, "build", "--wheel", *isolation, "--python", sys.executable, "--out-dir", str(into), str(source)]
 
 
-def _by_setuptools(source: Path) -> bool:
+def _requirements_met(source: Path) -> bool:
+    """Say whether all that a project is built with is installed here, in versions that it accepts."""
     import tomllib
 
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
-        build = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8")).get("build-system", {})
-    except (OSError, ValueError):
+        build = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]
+        for requirement in map(Requirement, build["requires"]):
+            if not requirement.specifier.contains(metadata.version(requirement.name), prereleases=True):
+                return False
+    except (OSError, ValueError, KeyError, TypeError, InvalidRequirement, metadata.PackageNotFoundError):
         return False
-    requires = [str(one).partition(">")[0].partition("=")[0].strip() for one in build.get("requires", ())]
-    return build.get("build-backend") == "setuptools.build_meta" and set(requires) <= {"setuptools", "wheel"}
+    return True

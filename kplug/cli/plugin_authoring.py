@@ -82,6 +82,6 @@ def check_command(
     else:
         verdict = "not fit to publish" if errors else "fit to publish"
         name = safe_line(f"{report.distribution} {report.version}")
-        print(f"\n{name} is {verdict}: {errors} errors, {warnings} warnings")
+        print(f"\n{name} is {verdict} (errors: {errors}, warnings: {warnings})")
     if errors:
         raise typer.Exit(1)

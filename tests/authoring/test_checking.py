@@ -10,7 +10,7 @@ from kplug.authoring import checking
 from kplug.authoring.checking import check_plugin, findings
 from kplug.authoring.new_plugin import write_plugin
 from kplug.authoring.subject import Subject, installed, unpacked
-from kplug.authoring.wheel import unpacked_wheel
+from kplug.authoring.wheel import build_command, unpacked_wheel
 from kplug.catalog.plugins import disable, enable
 from kplug.errors import PluginError, UnknownPluginError
 
@@ -225,6 +225,15 @@ def test_a_wheel_is_built_of_a_copy(tmp_path):
     assert {"kplug_acme/py.typed", "kplug_acme/shapes.py"} <= set(subject.files)
 
 
+@pytest.mark.parametrize(
+    ("requires", "isolated"), [("setuptools>=77", False), ("setuptools>=9999", True), ("none", True)]
+)
+def test_what_builds_a_wheel_is_fetched_only_where_it_is_not_here(tmp_path, requires, isolated):
+    (tmp_path / "pyproject.toml").write_text(f'[build-system]\nrequires = ["{requires}"]\n')
+    command = build_command(tmp_path, tmp_path)
+    assert ("--no-build-isolation" not in command) == isolated
+
+
 def test_a_wheel_that_cannot_be_built_says_why(tmp_path):
     source = write_plugin("acme", ["loss"], tmp_path)
     project = source / "pyproject.toml"
@@ -250,7 +259,7 @@ def test_the_command_prints_a_line_for_each_finding_and_json(run_kplug, tmp_path
     assert "ok       acme/shapes  entry point: kplug_acme.shapes:shapes" in lines
     assert "ok       acme/shapes  check_dataset" in lines
     assert any(line.startswith("warning  kplug-acme  wheel: kplug_acme/py.typed is missing") for line in lines)
-    assert lines[-1] == "kplug-acme 0.1.0 is fit to publish: 0 errors, 1 warnings"
+    assert lines[-1] == "kplug-acme 0.1.0 is fit to publish (errors: 0, warnings: 1)"
     (source / "src" / "kplug_acme" / "shapes.py").write_text("def shapes(): return 3")
     done = run_kplug("plugins", "check", "--json", cwd=source)
     assert done.returncode == 1
