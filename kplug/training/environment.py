@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 import sys
@@ -9,15 +10,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kplug.catalog.resolution import resolve
+from kplug.errors import KplugError
+from kplug.runs.spec import LISTS, SECTIONS, RunSpec
+
 _DISTRIBUTIONS = ("kplug", "keras", "tensorflow", "jax", "torch", "numpy")
 _GIT_SECONDS = 5.0
 
 
-def environment() -> dict[str, Any]:
-    """Return what should be known when the results are compared with others: of Python, packages, code and machine."""
+def environment(spec: RunSpec | None = None) -> dict[str, Any]:
+    """Return what should be known when the results are compared with others: of Python, packages, code and machine.
+
+    Args:
+        spec: What is run: the plugins that its parts come from are packages too.
+    """
+    names = (*_DISTRIBUTIONS, *(() if spec is None else _plugins(spec)))
     return {
         "python": platform.python_version(),
-        "versions": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+        "versions": {name: version for name in names if (version := _version(name))},
         "platform": platform.platform(),
         "processor": platform.machine(),
         "executable": sys.executable,
@@ -25,10 +35,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _plugins(spec: RunSpec) -> list[str]:
+    chosen = [(kind, getattr(spec, field)) for field, kind in SECTIONS.items() if getattr(spec, field)]
+    chosen += [(kind, one) for field, kind in LISTS.items() for one in getattr(spec, field)]
+    found = set()
+    for kind, one in chosen:
+        with contextlib.suppress(KplugError):  # what is missing is told of where it is needed
+            found.add(resolve(one.name, kind).distribution)
+    return sorted(found.difference(_DISTRIBUTIONS))
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         return None
 
 

@@ -166,7 +166,7 @@ def _execute(
 
     with ThreadPoolExecutor(1) as pool:
         # Git may take its time; importing Keras takes longer.
-        surroundings = pool.submit(environment)
+        surroundings = pool.submit(environment, spec)
         machine = replace(set_up_backend(spec.backend, resumed.execution), devices=max(1, len(gpus or ())))
         import keras
 

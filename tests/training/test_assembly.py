@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from kplug.errors import DataError, ParameterError
+from kplug.catalog.plugins import disable
+from kplug.errors import DataError, ParameterError, UnavailableComponentError
 from kplug.runs.spec import RunSpec
 from kplug.training.assembly import assemble
+from kplug.training.environment import environment
 
 PARTS = """
     import numpy as np
@@ -56,3 +60,47 @@ def test_data_that_cannot_be_used_are_refused_before_a_model_is_made(install_plu
     )
     with pytest.raises(error, match=message):
         assemble(spec)
+
+
+SPEC = {"model": {"name": "kplug/augmented_cnn"}, "dataset": {"name": "kplug/digits"}}
+
+
+def test_a_disabled_plugin_is_not_imported_by_a_worker_that_waited(install_plugin, home):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme_parts:wavelet"}}, {"acme_parts.py": "1 / 0"})
+    disable("kplug-acme")
+    with pytest.raises(UnavailableComponentError, match="acme/wavelet is of kplug-acme, which is disabled"):
+        assemble(RunSpec(**SPEC, loss={"name": "acme/wavelet"}))
+    assert "acme_parts" not in sys.modules
+
+
+def test_a_models_default_loss_that_is_not_there_is_told_of_and_keras_own_is_taken(install_plugin, home):
+    source = """
+        import keras
+        import kplug
+
+        def net(loss):
+            @kplug.component(loss=loss)
+            def build(num_classes: int):
+                return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(num_classes)])
+            return build
+
+        own, foreign = net("mse"), net("acme/wavelet")
+    """
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme_parts:wavelet", "mse": "acme_parts:mse"}})
+    install_plugin(
+        "kplug-nets",
+        {"kplug.models": {"own": "net_parts:own", "foreign": "net_parts:foreign"}},
+        {"net_parts.py": source},
+    )
+    disable("kplug-acme")
+    assert assemble(RunSpec(**{**SPEC, "model": {"name": "nets/own"}})).compile_arguments["loss"] == "mse"
+    with pytest.raises(UnavailableComponentError, match="acme/wavelet is of kplug-acme, which is disabled"):
+        assemble(RunSpec(**{**SPEC, "model": {"name": "nets/foreign"}}))
+
+
+def test_the_versions_of_the_plugins_that_a_run_uses_are_known(install_plugin, home):
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme_parts:wavelet"}}, version="1.2")
+    install_plugin("kplug-other", {"kplug.losses": {"ripple": "acme_parts:wavelet"}})
+    versions = environment(RunSpec(**SPEC, loss={"name": "acme/wavelet"}))["versions"]
+    assert versions["kplug-acme"] == "1.2"
+    assert "kplug-other" not in versions
