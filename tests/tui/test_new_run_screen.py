@@ -443,11 +443,17 @@ def test_a_backend_that_is_not_installed_cannot_be_chosen(filling, until, monkey
 def test_the_mouse_goes_to_fields_chooses_and_starts(filling, until, started):
     async def steps(app, pilot):
         screen = app.screen
-        row = next(one for one in screen.query(FormRow) if one.row.place == ("model", "latent_dim"))
-        await pilot.click(row, offset=(4, 0))
-        assert at(app) == ("model", "latent_dim")
-        row = next(one for one in screen.query(FormRow) if one.row.place == ("model",))
-        await pilot.click(row, offset=(30, 0))
+
+        async def click(place, x):
+            row = next(one for one in screen.query(FormRow) if one.row.place == place)
+            await until(
+                pilot, lambda: row.region.height and app.get_widget_at(*row.region.offset)[0] in [row, *row.children]
+            )
+            await pilot.click(row, offset=(x, 0))
+
+        await click(("model", "latent_dim"), 4)
+        await until(pilot, lambda: at(app) == ("model", "latent_dim"))
+        await click(("model",), 30)
         await until(pilot, lambda: isinstance(app.screen, Pick))
         await pilot.press("escape")
         await pilot.click("#start")
@@ -456,17 +462,52 @@ def test_the_mouse_goes_to_fields_chooses_and_starts(filling, until, started):
     filling(steps, preset=VAE)
 
 
+def test_what_one_form_learns_is_not_learned_again_by_the_next(drive, until, tmp_path, monkeypatch):
+    import threading
+
+    allowed, asked = threading.Event(), []
+    learned = {}
+    monkeypatch.setattr("kplug_tui.screens.new_run.known", lambda wanted: {})
+    monkeypatch.setattr("kplug.catalog.description.known", lambda wanted: dict(learned))
+
+    def describe_later(wanted):
+        asked.append(len(wanted))
+        allowed.wait(20)
+        learned.update(describe_all(wanted))
+        return learned
+
+    monkeypatch.setattr("kplug.catalog.description.describe_all", describe_later)
+
+    async def steps():
+        app = KplugApp(tmp_path / "runs", Settings())
+        async with app.run_test(size=SMALL) as pilot:
+            await until(pilot, lambda: app.snapshot is not None)
+            for _ in range(2):
+                app.open_new_run()
+                await until(pilot, lambda: isinstance(app.screen, NewRunScreen) and at(app) == ("model",))
+                await until(pilot, lambda: asked)
+                if not allowed.is_set():
+                    await pilot.press("escape")
+                    await until(pilot, lambda: not isinstance(app.screen, NewRunScreen))
+                    allowed.set()
+            await until(pilot, lambda: not app.screen.form.unknown())
+
+    drive(steps)
+    assert len(asked) == 1
+
+
 def test_descriptions_arrive_while_a_list_is_open(drive, until, tmp_path, monkeypatch):
     import threading
 
     allowed = threading.Event()
     monkeypatch.setattr("kplug_tui.screens.new_run.known", lambda wanted: {})
+    monkeypatch.setattr("kplug.catalog.description.known", lambda wanted: {})
 
     def describe_later(wanted):
         allowed.wait(20)
         return describe_all(wanted)
 
-    monkeypatch.setattr("kplug_tui.screens.new_run.describe_all", describe_later)
+    monkeypatch.setattr("kplug.catalog.description.describe_all", describe_later)
 
     async def steps():
         app = KplugApp(tmp_path / "runs", Settings())

@@ -86,8 +86,11 @@ class KplugApp(App[None]):
         self._shown_cells.forget()
 
     def on_unmount(self) -> None:
-        """Stop reading; the runs go on."""
+        """Stop reading, and describing plugins: nobody waits for that any more. The runs go on."""
+        from kplug.catalog.child import end_children
+
         self.reader.end()
+        end_children()
 
     def on_runs_read(self, message: RunsRead) -> None:
         """Give the snapshot to the screen in front, and say which runs have ended.

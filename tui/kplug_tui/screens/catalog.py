@@ -16,13 +16,13 @@ from textual.containers import Container, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from kplug.catalog.child import end_children
 from kplug.catalog.component import KINDS, Component
 from kplug.catalog.discovery import Catalog, catalog
 from kplug.catalog.plugins import disable, enable
 from kplug.catalog.resolution import withheld_because
 from kplug.errors import KplugError
 from kplug_tui.catalog_page import UNREADABLE, Entry, page_of
+from kplug_tui.describing import described
 from kplug_tui.reader import RunsRead
 from kplug_tui.screens.kplug_screen import KplugScreen
 from kplug_tui.widgets.key_bar import KeyBar
@@ -112,11 +112,6 @@ class CatalogScreen(KplugScreen):
         if self.kplug.snapshot is not None:
             self.query_one(TopBar).count(self.kplug.snapshot.runs)
         self._read()
-
-    def on_unmount(self) -> None:
-        """End the processes that describe plugins: nobody waits for them any more."""
-        if self._reading is not None and self._reading.is_alive():
-            end_children()
 
     def on_screen_resume(self) -> None:
         """No run's details are needed here."""
@@ -278,24 +273,17 @@ class CatalogScreen(KplugScreen):
             missing = [one for one in found.components if one not in there or (afresh and there[one].broken)]
             missing = [one for one in missing if one.fault is None]
             self._tell(Described(there, len(missing)))
-            self._describe(missing)
+            self._describe(missing, afresh)
         except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and the app goes on
             said = str(error) if isinstance(error, KplugError) else f"{type(error).__name__}: {error}"
             self._tell(NotDescribed(said))
 
-    def _describe(self, missing: Sequence[Component]) -> None:
-        """Describe components plugin by plugin, so that one that hangs does not keep the others back."""
-        from kplug.catalog.description import describe_all
-
-        plugins: dict[str, list[Component]] = {}
-        for component in missing:
-            plugins.setdefault(component.distribution, []).append(component)
+    def _describe(self, missing: Sequence[Component], again: bool) -> None:
         left = len(missing)
-        for components in plugins.values():
+        for descriptions in described(missing, again):
             if not self.is_attached:
                 return
-            descriptions = describe_all(components)
-            left -= len(components)
+            left -= len(descriptions)
             self._tell(Described(descriptions, left))
 
     def _tell(self, message: Message) -> None:

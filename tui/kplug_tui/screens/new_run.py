@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -13,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from kplug.catalog.component import Component
-from kplug.catalog.description import Description, describe_all, known
+from kplug.catalog.description import Description, known
 from kplug.errors import KplugError
 from kplug.places import runs_root
 from kplug.plain_text import safe_line, safe_text
@@ -22,6 +24,7 @@ from kplug.runs.devices import Gpu, gpus
 from kplug.runs.directory import RunDirectory
 from kplug.runs.launch import launch
 from kplug.runs.spec import BACKENDS
+from kplug_tui.describing import described
 from kplug_tui.detail import spec_values
 from kplug_tui.formatting import age, bare, size
 from kplug_tui.new_run_form import NewRunForm, Place
@@ -106,7 +109,8 @@ class NewRunScreen(KplugScreen):
             self._fill(self._preset)
         self.refill()
         self.call_after_refresh(self._form.go_to, ("model",))
-        self.run_worker(self._learn, thread=True, exit_on_error=False)
+        # A thread of its own: leaving the app waits for those of its pool.
+        threading.Thread(target=self._learn, name="kplug-describe", daemon=True).start()
         self.run_worker(self._look_at_devices, thread=True, exit_on_error=False)
 
     def on_resize(self) -> None:
@@ -420,12 +424,12 @@ class NewRunScreen(KplugScreen):
         """Fetch the descriptions, in a thread: first those that are cached, then one plugin after the other."""
         missing = self.form.unknown()
         cached = known(missing)
-        self._tell(self._learned, cached)
-        missing = [one for one in missing if one not in cached]
-        for distribution in sorted({one.distribution for one in missing}, key=lambda name: (name != "kplug", name)):
-            found = describe_all([one for one in missing if one.distribution == distribution])
-            if not self._tell(self._learned, found):
-                return
+        if not self._tell(self._learned, cached):
+            return
+        with contextlib.suppress(KplugError):  # the app has been left
+            for found in described(one for one in missing if one not in cached):
+                if not self._tell(self._learned, found):
+                    return
 
     def _learned(self, found: Mapping[Component, Description]) -> None:
         self.form.descriptions.update(found)
@@ -443,7 +447,10 @@ class NewRunScreen(KplugScreen):
         """Call something on the screen from a thread, unless the screen has gone; say whether it was there."""
         if not self.is_attached or not self.app.is_running:
             return False
-        self.app.call_from_thread(what, given)
+        try:
+            self.app.call_from_thread(what, given)
+        except RuntimeError:  # the app has just ended
+            return False
         return True
 
 
