@@ -1,0 +1,118 @@
+"""Components tried as they are by default, on data of the usual kinds."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kplug
+from kplug.testing.trials import NotTriedError, tried
+
+pytestmark = [pytest.mark.slow, pytest.mark.neutral]
+
+
+@pytest.fixture(autouse=True)
+def _this_backend_alone(monkeypatch):
+    """Compare with no other backend: that is tested where the comparison is."""
+    from kplug.testing import layers, losses, metrics, models
+
+    for module in (layers, losses, metrics, models):
+        monkeypatch.setattr(module, "agree_across_backends", lambda *arguments, **options: [])
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class NeedsLogits(keras.Model):
+    """A classifier for a number of features that the data set gives."""
+
+    def __init__(self, num_features, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_features = num_features
+        self.num_classes = num_classes
+        self.dense = keras.layers.Dense(num_classes, dtype=self.dtype_policy, activation="softmax")
+
+    def build(self, input_shape):
+        self.dense.build((None, self.num_features))
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "num_features": self.num_features, "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class Tokens(keras.layers.Layer):
+    """Takes whole numbers alone."""
+
+    def build(self, input_shape):
+        self.table = self.add_weight(shape=(4, 3), name="table")
+
+    def call(self, inputs):
+        if isinstance(inputs, list) or "int" not in keras.backend.standardize_dtype(inputs.dtype):
+            raise ValueError("tokens are whole numbers")
+        return ops.take(self.table, inputs, axis=0)
+
+
+def test_a_good_loss_needs_no_allowance():
+    assert tried("loss", kplug.get("focal_loss", "loss")) == ""
+
+
+def test_an_allowance_is_named_with_what_is_wrong_without_it():
+    note = tried("layer", kplug.get("gradient_reversal", "layer"))
+    assert note.startswith(
+        "it passes with smooth=False alone (the gradient of GradientReversal by its input 0 disagrees"
+    )
+
+
+def test_a_layer_for_whole_numbers_gets_them():
+    assert tried("layer", Tokens) == ""
+
+
+def test_a_model_is_tried_on_a_data_set_that_shares_a_task_and_fills_its_parameters():
+    stated = kplug.component(tasks=["tabular-classification"], loss="sparse_categorical_crossentropy")
+    assert tried("model", stated(NeedsLogits)) == ""
+
+
+def test_what_cannot_be_tried_says_why():
+    class Silent(keras.Model):
+        pass
+
+    @kplug.component(tasks=["continuous-control"], loss="mse")
+    class Acts(keras.Model):
+        def __init__(self, action_dim):
+            super().__init__()
+
+    class Picky(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            raise ValueError("only pictures of cats")
+
+    for kind, component, message in (
+        ("model", Silent, "it states no loss"),
+        ("model", Acts, "shares a task with it and gives action_dim"),
+        ("loss", Picky, "only pictures of cats"),
+        ("launcher", object, "no check of a launcher"),
+    ):
+        with pytest.raises(NotTriedError, match=message):
+            tried(kind, component)
+
+
+def test_callbacks_optimizers_and_schedules_are_used_in_a_training():
+    class Raises(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyError(sorted(logs))
+
+    class Explodes(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            variable.assign(variable * np.inf)
+
+    assert tried("callback", keras.callbacks.TerminateOnNaN) == ""
+    assert tried("optimizer", keras.optimizers.Adam) == ""
+    assert tried("schedule", lambda: keras.optimizers.schedules.CosineDecay(0.1, 10)) == ""
+    with pytest.raises(AssertionError, match="it is a dict, not a Keras callback"):
+        tried("callback", dict)
+    with pytest.raises(KeyError, match="val_loss"):
+        tried("callback", Raises)
+    with pytest.raises(AssertionError, match="weights that are not finite"):
+        tried("optimizer", Explodes)
+    with pytest.raises(AssertionError, match="learning rate of -1"):
+        tried("schedule", lambda: lambda step: -1.0)
