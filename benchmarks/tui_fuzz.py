@@ -2,9 +2,10 @@
 
     python benchmarks/tui_fuzz.py --minutes 10
 
-A directory of runs with hostile names, broken files and a long log is opened; then random keys are pressed, the
-terminal is resized to 20x5 and below, and files vanish, are cut and filled with garbage. Any exception ends it with the
-keys that led there.
+A directory of runs with hostile names, broken files, a log of 100 MB and a metric of half a million records is opened;
+then random keys are pressed, the terminal is resized to 20x5 and below, and files vanish, are cut and filled with
+garbage. What the keys do is done, except that no worker is started or ended. Any exception ends it with the keys that
+led there, and so does a thread that no longer reads.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from typing import Any
 
 from record import machine, write_result
 
+from kplug.errors import RunStorageError
+from kplug.runs import launch
 from kplug.runs.directory import RunDirectory, create_run_directory, write_atomically
 from kplug.runs.labels import rename, tag
 from kplug.runs.process import identity
 from kplug.runs.records import MetricRecord, RecordWriter
+from kplug.runs.run import Run
 from kplug.runs.spec import spec_from
 from kplug_tui.app import KplugApp
+from kplug_tui.screens import new_run
 from kplug_tui.settings import Settings
 
 KEYS = [
@@ -73,10 +78,13 @@ async def pressed(root: Path, seconds: float, seed: int) -> dict[str, Any]:
     """
     rng = random.Random(seed)
     runs = make_runs(root, rng)
-    app = KplugApp(root, Settings())
+    app = KplugApp(root, Settings(low_bandwidth=seed % 2 == 1))
     app.action_quit = _nothing  # type: ignore[method-assign]
-    # A run that is started or resumed here would be a real one.
-    app.do = lambda what, then=None: None  # type: ignore[method-assign]
+    app.action_suspend_process = lambda: None  # type: ignore[method-assign]
+    # A run that is started or resumed here would be a real one, and what is ended would be this process.
+    Run.kill = Run.stop = lambda run: None  # type: ignore[method-assign, assignment]
+    launch.launch = new_run.launch = launch.resume = _refused  # type: ignore[assignment]
+    os.chdir(root.parent)  # exports go where one types
     keys, disasters, seen = 0, 0, set()
     last: deque[str] = deque(maxlen=60)
     deadline = time.monotonic() + seconds
@@ -102,6 +110,8 @@ async def pressed(root: Path, seconds: float, seed: int) -> dict[str, Any]:
             seen.add(type(app.screen).__name__)
             if app._exception is not None or not app.is_running:
                 raise RuntimeError(f"It ended after {list(last)}") from app._exception
+            if not app.reader._thread.is_alive():
+                raise RuntimeError(f"Nothing reads any more after {list(last)}")
             if keys % 50 == 0 and any("Traceback" in str(line) for line in _lines(app)):
                 raise RuntimeError(f"A traceback is shown after {list(last)}")
     return {"keys": keys, "disasters": disasters, "screens": sorted(seen)}
@@ -138,7 +148,7 @@ def make_runs(root: Path, rng: random.Random) -> list[RunDirectory]:
         spec = spec_from({"model": "kplug/vae", "dataset": "kplug/digits", "epochs": 20})
         directory = create_run_directory(root, spec, {})
         writer = RecordWriter(directory.metrics)
-        for step in range(200):
+        for step in range(500_000 if number == 2 else 200):
             metrics = {"loss": rng.choice([1.0, 1e30, -1e-30, float("nan"), float("inf"), 3.0]), "acc[0]": 0.5}
             ended = {**metrics, "val_loss": rng.random(), "[red]m[/]": 1.0}
             writer.write_metrics(MetricRecord(step, step // 10, 1000.0 + step, ended, epoch_end=step % 10 == 9))
@@ -146,7 +156,7 @@ def make_runs(root: Path, rng: random.Random) -> list[RunDirectory]:
         now = time.time()
         status = {"state": state, "created": now, "first_batch": now, "step": 200, "steps_per_epoch": 10, "epochs": 20}
         write_atomically(directory.status, json.dumps({**status, **identity(), "error": HOSTILE[number % 7]}))
-        lines = 200_000 if number == 0 else 200
+        lines = 1_700_000 if number == 0 else 200
         directory.log.write_text("".join(f"\x1b[2J line {line} {HOSTILE[line % 7]}\n" for line in range(lines)))
         (directory.artifacts / "picture.png").write_bytes(b"\x89PNG no picture")
         (directory.artifacts / "table.csv").write_text("a,b\n1,2\n")
@@ -179,6 +189,11 @@ def disaster(rng: random.Random, runs: list[RunDirectory]) -> None:
 
 def _lines(app: KplugApp) -> list[str]:
     return app.export_screenshot().splitlines() if app.size.width > 20 else []
+
+
+def _refused(*arguments: Any, **options: Any) -> Any:
+    """Start nothing, and say so as a directory does that is not there."""
+    raise RunStorageError("[b]no[/b] worker is started here")
 
 
 async def _nothing() -> None:
