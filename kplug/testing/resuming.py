@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kplug.runs.devices import gpus
 from kplug.runs.directory import RunDirectory, create_run_directory
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec, spec_from
@@ -71,7 +72,7 @@ def check_resuming(prepared: Callable[[], tuple[keras.Model, dict[str, Any]]], d
         _trained(prepared, dataset, spec, killed, kills=True)
         assert Checkpoints(killed.checkpoints).newest()[0] is not None, "the run that was killed left no checkpoint"
         resumed = _trained(prepared, dataset, spec, killed)
-    tolerance = _GPU_TOLERANCE if keras.distribution.list_devices("gpu") else 0.0
+    tolerance = _GPU_TOLERANCE if gpus() else 0.0
     for mine, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_allclose(
             ops.convert_to_numpy(other),

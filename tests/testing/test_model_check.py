@@ -10,7 +10,7 @@ from keras import ops
 import kplug
 from kplug.testing import check_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.neutral]
+pytestmark = pytest.mark.slow
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
 DATA = kplug.Dataset(train=(X, X[:, :1]))
@@ -39,6 +39,7 @@ def test_a_good_model_passes():
     check_model(lambda: Line(2.0), DATA, loss="mse", compiled=False, backends=())
 
 
+@pytest.mark.neutral
 def test_it_is_trained_with_the_loss_that_its_component_states():
     stated = kplug.component(loss="a_loss_that_is_not_there")(lambda: Line())  # noqa: PLW0108 - a class has its own
     with pytest.raises(ValueError, match="a_loss_that_is_not_there"):
@@ -116,6 +117,7 @@ class RemembersInSecret(Line):
         return super().call(inputs)
 
 
+@pytest.mark.neutral
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -137,6 +139,7 @@ def test_a_bad_model_is_found_out(make, message):
         check_model(make, DATA, loss="mse", compiled=False, backends=())
 
 
+@pytest.mark.neutral
 def test_data_that_are_no_arrays_are_refused():
     with pytest.raises(AssertionError, match="needs a data set of arrays"):
         check_model(Line, kplug.Dataset(train=iter([])), loss="mse")
