@@ -114,6 +114,49 @@ def test_model_and_data_set_are_chosen_and_a_parameter_set_by_keys(filling, unti
     filling(steps)
 
 
+TINY_LOSS = '''
+import keras
+
+
+class TinyLoss(keras.losses.Loss):
+    """The mean squared error, scaled.
+
+    Args:
+        scale: How much it counts.
+    """
+
+    def __init__(self, scale: float = 1.0, name: str = "tiny_loss", **options):
+        super().__init__(name=name, **options)
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        return self.scale * keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+'''
+
+
+def test_a_part_in_a_file_is_named_and_its_parameters_arrive(filling, until, started, tmp_path):
+    file = tmp_path / "parts.py"
+    file.write_text(TINY_LOSS)
+
+    async def steps(app, pilot):
+        screen = app.screen
+        await go(app, pilot, "loss")
+        await typed(pilot, f"{file}:TinyLoss")
+        await pilot.press("enter")
+        await until(
+            pilot, lambda: app.screen is screen and ("loss", "scale") in [row.place for row in screen._rows], 60
+        )
+        await go(app, pilot, "loss", "scale")
+        await typed(pilot, "2.5")
+        await until(pilot, lambda: status(app).startswith("✓ Ready"), 60)
+        await pilot.press("f5")
+        await until(pilot, lambda: started)
+        assert (started[0].spec.loss.name, started[0].spec.loss.parameters) == (f"{file}:TinyLoss", {"scale": 2.5})
+        assert list(started[0].spec.files) == [str(file)]
+
+    filling(steps, preset={"model": "augmented_cnn", "dataset": "digits"})
+
+
 def test_the_cursor_stands_on_the_run_that_was_started(filling, until, started, make_run):
     make_run(run_id="20270101-000000-other")
 

@@ -62,7 +62,11 @@ class NewRunForm:
     def unknown(self) -> list[Component]:
         """Return the components whose descriptions have yet to arrive."""
         kinds = {*SECTIONS.values(), *LISTS.values()}
-        return [one for one in components() if one.kind in kinds and one not in self.descriptions]
+        offered = [one for one in components() if one.kind in kinds]
+        # Those that are named as `path/to/file.py:Object` are in no list.
+        chosen = [self.component(part) for _, part in self.parts()]
+        every = dict.fromkeys([*offered, *(one for one in chosen if one is not None)])
+        return [one for one in every if one not in self.descriptions]
 
     def component(self, part: Part) -> Component | None:
         """Return the component of a part; the optimizer that the model brings where none was chosen."""

@@ -16,6 +16,7 @@ from textual.widgets import Button, Static
 
 from kplug.catalog.component import Component
 from kplug.catalog.description import Description, known
+from kplug.catalog.references import is_reference
 from kplug.errors import KplugError
 from kplug.places import runs_root
 from kplug.plain_text import safe_line, safe_text
@@ -25,11 +26,11 @@ from kplug.runs.directory import RunDirectory
 from kplug.runs.launch import launch
 from kplug.runs.spec import BACKENDS
 from kplug_tui.describing import described
-from kplug_tui.detail import spec_values
 from kplug_tui.formatting import age, bare, size
 from kplug_tui.new_run_form import NewRunForm, Place
 from kplug_tui.new_run_help import documentation_of, plural_of
 from kplug_tui.new_run_rows import Candidate, Row, candidates_of, problems_of, rows_of
+from kplug_tui.presets import preset_of
 from kplug_tui.reader import RunsRead
 from kplug_tui.run_fields import backend_problem
 from kplug_tui.screens.kplug_screen import KplugScreen
@@ -109,8 +110,7 @@ class NewRunScreen(KplugScreen):
             self._fill(self._preset)
         self.refill()
         self.call_after_refresh(self._form.go_to, ("model",))
-        # A thread of its own: leaving the app waits for those of its pool.
-        threading.Thread(target=self._learn, name="kplug-describe", daemon=True).start()
+        self._begin_to_learn()
         self.run_worker(self._look_at_devices, thread=True, exit_on_error=False)
 
     def on_resize(self) -> None:
@@ -185,11 +185,12 @@ class NewRunScreen(KplugScreen):
                 _items(candidates_of(self.form, row.place)),
                 component.id if component is not None else None,
                 message.text,
+                is_reference,
             )
             self._picking = row.place
             self._ask(pick, lambda name: self._choose(row.place, name))
         else:
-            pick = Pick(f"{row.label}:", self._values(row), row.text, message.text, row.free)
+            pick = Pick(f"{row.label}:", self._values(row), row.text, message.text, lambda text: row.free)
             self._ask(pick, lambda text: self.on_form_row_typed(FormRow.Typed(row, text)))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -267,6 +268,8 @@ class NewRunScreen(KplugScreen):
     def _choose(self, place: Place, name: str) -> None:
         reached = self.form.choose(place, name)
         self.refill()
+        if is_reference(name):
+            self._begin_to_learn()
         self.call_after_refresh(self._form.go_to, reached)
 
     def _values(self, row: Row) -> list[Item]:
@@ -303,11 +306,16 @@ class NewRunScreen(KplugScreen):
             self._from = run_id
             self._fill(values)
             self.refill()
+            self._begin_to_learn()
             self._form.go_to(("model",))
 
-        self.run_worker(
-            lambda: self._tell(filled, spec_values(directory)), thread=True, exit_on_error=False, group="preset"
-        )
+        def read() -> None:
+            try:
+                self._tell(filled, preset_of(directory))
+            except KplugError as error:
+                self._tell(self.kplug.problem, str(error))
+
+        self.run_worker(read, thread=True, exit_on_error=False, group="preset")
 
     def _explain(self, row: Row | None) -> None:
         if row is None:
@@ -419,6 +427,10 @@ class NewRunScreen(KplugScreen):
 
         self._open = pick
         self.app.push_screen(pick, answered)
+
+    def _begin_to_learn(self) -> None:
+        # A thread of its own: leaving the app waits for those of its pool.
+        threading.Thread(target=self._learn, name="kplug-describe", daemon=True).start()
 
     def _learn(self) -> None:
         """Fetch the descriptions, in a thread: first those that are cached, then one plugin after the other."""

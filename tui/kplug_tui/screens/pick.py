@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import events
@@ -33,7 +33,7 @@ class Pick(ModalScreen[str | None]):
         items: What there is.
         chosen: The key on which the cursor stands to begin with.
         typed: What is searched for to begin with.
-        free: Whether what was typed can be the answer.
+        free: Whether a text that was typed can be the answer.
     """
 
     CSS_PATH = "pick.tcss"
@@ -46,7 +46,12 @@ class Pick(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, question: str, items: Sequence[Item], chosen: str | None = None, typed: str = "", free: bool = False
+        self,
+        question: str,
+        items: Sequence[Item],
+        chosen: str | None = None,
+        typed: str = "",
+        free: Callable[[str], bool] = lambda text: False,
     ) -> None:
         super().__init__(classes="dialog")
         self._question = question
@@ -157,7 +162,7 @@ class Pick(ModalScreen[str | None]):
         found = [one for one in self._items if all(word in _searched(one) for word in words)]
         if words:
             found.sort(key=lambda one: _rank(one["title"].casefold(), words[0]))
-        if self._free and typed and typed not in {one["key"] for one in self._items}:
+        if typed and self._free(typed) and typed not in {one["key"] for one in self._items}:
             found.append(item(typed, typed, "as typed"))
         self._table.show(found)
 

@@ -12,8 +12,8 @@ from kplug.errors import KplugError
 from kplug.plain_text import safe_line
 from kplug.runs.directory import RunDirectory
 from kplug.runs.run import Run
-from kplug_tui.detail import spec_values
 from kplug_tui.formatting import LIVE
+from kplug_tui.presets import preset_of
 from kplug_tui.screens.kplug_screen import KplugScreen
 
 Summary = Mapping[str, Any]
@@ -74,7 +74,11 @@ class RunActions(KplugScreen):
     def action_clone(self) -> None:
         """Begin a new run with the settings of this one."""
         for summary in self.chosen()[:1]:
-            values = spec_values(self._run(summary).directory)
+            try:
+                values = preset_of(self._run(summary).directory)
+            except KplugError as error:
+                self.kplug.problem(str(error))
+                continue
             if values:
                 values.pop("name", None)  # two runs of one name could not be told apart by it
                 self.kplug.open_new_run(values, summary["id"])
