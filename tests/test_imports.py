@@ -34,6 +34,8 @@ def test_light_modules_import_nothing_heavy(code, modules_after):
         ["plugins", "list"],
         ["show", "vae"],
         ["runs", "list"],
+        ["plugins", "new", "Not_A_Name"],
+        ["plugins", "check", "not-a-plugin"],
         ["train", "vae", "--data", "nowhere"],
     ],
 )
