@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import pickle
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -12,9 +13,14 @@ from pathlib import Path
 
 from kplug.catalog.admission import normalized
 from kplug.catalog.component import OWN_NAMESPACE
-from kplug.catalog.discovery import catalog
 from kplug.catalog.plugins import Plugin, plugin
 from kplug.errors import KplugError, UnknownPluginError
+
+_LOOK = """
+import pickle, sys
+from kplug.catalog.plugins import plugins
+sys.stdout.buffer.write(pickle.dumps(plugins()))
+"""
 
 
 def install_command(requirements: Sequence[str]) -> list[str]:
@@ -63,10 +69,18 @@ def removable(name: str) -> Plugin:
     return found
 
 
-def look_again() -> None:
-    """Forget what was installed, after an installer has run."""
-    importlib.invalidate_caches()
-    catalog.cache_clear()
+def plugins_afresh() -> tuple[Plugin, ...]:
+    """Return what is installed as a new process finds it: on this one's path may be what an installer has removed.
+
+    Raises:
+        KplugError: If kplug does not start any more.
+    """
+    done = subprocess.run([sys.executable, "-c", _LOOK], capture_output=True, check=False)
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise KplugError(f"kplug does not start any more with what is installed now: {last}")
+    found: tuple[Plugin, ...] = pickle.loads(done.stdout)
+    return found
 
 
 def _installer(verb: str) -> list[str]:

@@ -84,14 +84,13 @@ def _run(command: list[str]) -> None:
     import shlex
     import subprocess
 
-    from kplug.catalog.installation import look_again
+    from kplug.catalog.installation import plugins_afresh
     from kplug.catalog.plugins import plugins
 
     before = plugins()
     notice(f"$ {shlex.join(command)}")
     done = subprocess.run(command, check=False)
-    look_again()
-    _say_difference(before, plugins())
+    _say_difference(before, plugins_afresh())
     if done.returncode:
         raise typer.Exit(done.returncode)
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from kplug.catalog import installation
+from kplug.catalog.plugins import plugins
 from kplug.errors import KplugError, UnknownPluginError
 
 pytestmark = pytest.mark.neutral
@@ -105,6 +106,20 @@ def test_the_installers_failure_is_passed_on(kplug_there):
     assert done.returncode not in {0, None}
     assert "No component came or went." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_installed_is_what_a_new_process_finds(install_plugin):
+    install_plugin("kplug-acme", {"kplug.losses": {"wave": "kplug_acme:wave"}})
+    assert "kplug-acme" in [one.distribution for one in plugins()]
+    found = installation.plugins_afresh()
+    assert "kplug-acme" not in [one.distribution for one in found]
+    assert found[0] == plugins()[0]
+
+
+def test_an_installation_that_breaks_kplug_is_said(monkeypatch):
+    monkeypatch.setattr(installation, "_LOOK", "raise ImportError('no module named keras')")
+    with pytest.raises(KplugError, match=r"kplug does not start any more .* no module named keras"):
+        installation.plugins_afresh()
 
 
 def test_kplug_itself_and_what_is_not_installed_are_refused(home):
