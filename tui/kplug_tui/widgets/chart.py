@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kplug.plain_text import safe_line
+from kplug_tui.chart_axes import LEFT_LABEL, joined, x_line, y_marks
 from kplug_tui.curve_work import CurveWork, Made, Make
 from kplug_tui.formatting import number
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 COLOURS = 8
 _AT_ONCE = 50_000
-_LEFT_LABEL = 8
 _ZOOM = 0.7
 _PAN = 0.2
 
@@ -264,17 +264,19 @@ class Chart(Widget, can_focus=True):
             text = Strip([Segment(safe_line(self.empty), self._style("axis"))]).adjust_cell_length(width, base)
             return [legend, text, *(Strip.blank(width, base) for _ in range(height))][:height]
         view = self.view
-        rows, columns = height - 2, width - _LEFT_LABEL - 1
+        rows, columns = height - 2, width - LEFT_LABEL - 1
         if rows < 1 or columns < 4:
             return [legend, *(Strip.blank(width, base) for _ in range(height))][:height]
-        marks = self._y_marks(view, rows)
+        marks = y_marks(view, rows)
         axis = self._style("axis")
         lines = [legend]
         for row, segments in enumerate(self._plot(view, columns, rows)):
             mark = marks.get(row)
-            edge = f"{mark:>{_LEFT_LABEL}}┤" if mark is not None else " " * _LEFT_LABEL + "│"
+            edge = f"{mark:>{LEFT_LABEL}}┤" if mark is not None else " " * LEFT_LABEL + "│"
             lines.append(Strip([Segment(edge, axis), *segments]).adjust_cell_length(width, base))
-        lines.append(Strip([Segment(self._x_axis(view, columns), axis)]).adjust_cell_length(width, base))
+        lines.append(
+            Strip([Segment(x_line(view, columns, self.x_label, self.x_ticks), axis)]).adjust_cell_length(width, base)
+        )
         return lines
 
     def _legend(self, width: int) -> Strip:
@@ -317,38 +319,13 @@ class Chart(Widget, can_focus=True):
             ]
             if at is not None and numbers[at] < 0:
                 cells[at] = ("┊", blank[1])
-            rows.append(_runs(cells))
+            rows.append(joined(cells))
         return rows
 
     def _cursor_column(self, view: View, width: int) -> int | None:
         if self._cursor is None or not view.x_min <= self._cursor <= view.x_max:
             return None
         return min(width - 1, int((self._cursor - view.x_min) / (view.x_max - view.x_min) * width))
-
-    def _y_marks(self, view: View, rows: int) -> dict[int, str]:
-        from kplug_tui.drawing import labels, log_ticks, ticks
-
-        values = (log_ticks if view.log else ticks)(view.y_min, view.y_max, max(1, rows // 3))
-        marks = {}
-        for value, label in zip(values, labels(values, view.log), strict=True):
-            row = round((view.y_max - value) / (view.y_max - view.y_min) * (4 * rows - 1)) // 4
-            if 0 <= row < rows:
-                marks[row] = label[:_LEFT_LABEL]
-        return marks
-
-    def _x_axis(self, view: View, columns: int) -> str:
-        from kplug_tui.drawing import ticks
-
-        line = [" "] * columns
-        free = 0
-        for value in (self.x_ticks or ticks)(view.x_min, view.x_max, max(1, columns // 10)):
-            label = self.x_label(value)
-            at = int((value - view.x_min) / (view.x_max - view.x_min) * (columns - 1)) - len(label) // 2
-            at = max(0, min(at, columns - len(label)))
-            if at >= free and at + len(label) <= columns:
-                line[at : at + len(label)] = label
-                free = at + len(label) + 2
-        return " " * _LEFT_LABEL + "└" + "".join(line)
 
     def action_zoom(self, direction: int) -> None:
         """See more closely, or more, around the cursor."""
@@ -390,7 +367,7 @@ class Chart(Widget, can_focus=True):
 
     @property
     def _plot_width(self) -> int:
-        return max(1, self.size.width - _LEFT_LABEL - 1)
+        return max(1, self.size.width - LEFT_LABEL - 1)
 
     def _zoom_at(self, event: events.MouseEvent, factor: float) -> None:
         if not self.has_focus:
@@ -413,7 +390,7 @@ class Chart(Widget, can_focus=True):
 
     def _position_of(self, x: int) -> float:
         view = self.view
-        share = min(1.0, max(0.0, (x - _LEFT_LABEL - 1) / self._plot_width))
+        share = min(1.0, max(0.0, (x - LEFT_LABEL - 1) / self._plot_width))
         return view.x_min + share * (view.x_max - view.x_min)
 
     def _fitted(self, curves: Sequence[Curve], x_min: float, x_max: float) -> View:
@@ -421,16 +398,3 @@ class Chart(Widget, can_focus=True):
         from kplug_tui.drawing import whole_view
 
         return whole_view(curves, self._log, (x_min, x_max))
-
-
-def _runs(cells: Sequence[tuple[str, Style]]) -> list[Segment]:
-    """Join neighbours of one style."""
-    segments: list[Segment] = []
-    text, style = "", cells[0][1]
-    for drawn, its in cells:
-        if its is not style:
-            segments.append(Segment(text, style))
-            text, style = "", its
-        text += drawn
-    segments.append(Segment(text, style))
-    return segments
