@@ -63,7 +63,7 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=0)
     chosen = arguments.parse_args()
     where = machine()
-    with tempfile.TemporaryDirectory(prefix="kplug-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kplug-fuzz-", ignore_cleanup_errors=True) as folder:
         os.environ["KPLUG_HOME"] = folder
         figures = asyncio.run(pressed(Path(folder) / "runs", chosen.minutes * 60, chosen.seed))
     print(figures)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kplug.runs import Run
 
 RunsDir = Annotated[str | None, typer.Option("--runs-dir", help="Directory that holds the runs.")]
-Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or its name.")]
+Key = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning or last part of one, or its name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MaxRunning = Annotated[
     int | None,

@@ -18,10 +18,10 @@ _LONGEST_SHOWN = 200
 def open_run(key: str, root: Path | None = None) -> Run:
     """Return the run that a person means.
 
-    An id is looked up in its place; a name, or the beginning of an id, is asked of the index.
+    An id is looked up in its place; a name, or a part of an id, is asked of the index.
 
     Args:
-        key: A run's id, the beginning of one, or a run's name.
+        key: A run's id, the beginning of one, what stands behind one of its dashes until its end, or a run's name.
         root: The directory that holds the runs; the usual one by default.
 
     Raises:
@@ -51,4 +51,5 @@ def _meant(key: str, folder: Path) -> list[str]:
         [run_id for run_id in known if run_id == key]
         or [run_id for run_id, name in known.items() if name == key]
         or [run_id for run_id in known if key and run_id.startswith(key)]
+        or [run_id for run_id in known if key and run_id.endswith(f"-{key}")]
     )

@@ -135,7 +135,7 @@ def request_stop(directory: RunDirectory, identified: Mapping[str, Any]) -> None
     signalled = (
         hasattr(os, "killpg")
         and not identified.get("tracked")
-        and _is_killable(identified)
+        and is_killable(identified)
         and _signalled(int(identified["pid"]), signal.SIGTERM)
     )
     try:
@@ -153,7 +153,7 @@ def kill(identified: Mapping[str, Any]) -> bool:
     Raises:
         RunStateError: If it is somebody else's.
     """
-    if not _is_killable(identified):
+    if not is_killable(identified):
         return False
     pid = int(identified["pid"])
     try:
@@ -186,7 +186,7 @@ def _was_here(identified: Mapping[str, Any]) -> bool:
     return not (identified.get("heartbeat") or 0.0) > booted
 
 
-def _is_killable(identified: Mapping[str, Any]) -> bool:
+def is_killable(identified: Mapping[str, Any]) -> bool:
     """Say whether a process runs here that may be sent signals: 1 is the system itself, 0 and less mean groups."""
     return bool(is_alive(identified)) and int(identified["pid"]) > 1
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from kplug.errors import RunStateError, RunStorageError
 from kplug.places import runs_root
-from kplug.runs.directory import RunDirectory
+from kplug.runs.directory import RunDirectory, write_atomically
 from kplug.runs.lock import RunLock
-from kplug.runs.process import kill, request_stop
+from kplug.runs.process import is_killable, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader, RecordWriter
-from kplug.runs.status_file import ENDED, read_status
+from kplug.runs.status_file import ENDED, KILL, read_status
 
 _KILL_PATIENCE = 5.0
 
@@ -155,11 +155,26 @@ class Run:
                 f"end the training alone: kplug runs stop {self.id}"
             )
         # The process of a run that has ended may go on, if it is a notebook's, or another run's that this is a copy of.
-        if status["state"] in ENDED or not kill(status):
+        if status["state"] in ENDED or not self._killed(status):
             host = status.get("host")
             where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
             raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
         _record_kill(self.directory)
+
+    def _killed(self, status: Mapping[str, Any]) -> bool:
+        """Kill the worker, and say whether there was one; who sees it gone finds there that this was wanted."""
+        if not is_killable(status):
+            return False  # what is written below would stop it where it is
+        with contextlib.suppress(OSError):
+            write_atomically(self.directory.control, KILL)
+        done = False
+        try:
+            done = kill(status)
+        finally:
+            if not done:
+                with contextlib.suppress(OSError):
+                    self.directory.control.unlink()
+        return done
 
 
 def seconds_taken(status: Mapping[str, Any]) -> float:

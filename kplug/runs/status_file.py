@@ -13,6 +13,9 @@ from kplug.runs.process import is_alive, works_in
 ENDED = frozenset({"completed", "stopped", "failed", "lost"})
 """The states a run does not leave by itself."""
 
+KILL = "kill\n"
+"""What stands in the control file of a run whose worker was killed because somebody wanted it."""
+
 _STATES = ENDED | {"queued", "starting", "running", "stopping"}
 _START_PATIENCE = 60.0
 _OTHER_HOST_PATIENCE = 120.0
@@ -50,7 +53,16 @@ def _why_lost(status: Mapping[str, Any], directory: RunDirectory) -> str | None:
         # Clocks of two hosts differ, into the future as well.
         silent = abs(now - (status.get("heartbeat") or 0.0))
         return f"{worker} has given no sign of life for {silent:.0f} s" if silent > _OTHER_HOST_PATIENCE else None
-    return None if alive else f"{worker} is gone without a word"
+    if alive:
+        return None
+    return "it was killed, as somebody asked" if _kill_was_wanted(directory) else f"{worker} is gone without a word"
+
+
+def _kill_was_wanted(directory: RunDirectory) -> bool:
+    try:
+        return directory.control.read_text(encoding="utf-8") == KILL
+    except (OSError, ValueError):
+        return False
 
 
 def _sound(content: dict[str, Any]) -> dict[str, Any]:

@@ -189,6 +189,8 @@ def test_a_killed_run_is_resumed_and_a_changed_copy_of_it_started(run_kplug, tmp
     assert refused.returncode == 2
     assert "Stop it first" in refused.stderr
     assert "was killed" in run_kplug("runs", "kill", "first", *root).stdout
+    lost = json.loads(run_kplug("runs", "show", run_id, "--json", *root).stdout)
+    assert (lost["state"], lost["status"]["error"]) == ("lost", "it was killed, as somebody asked")
     gone = run_kplug("runs", "kill", run_id, *root)
     assert gone.returncode == 2
     assert "no process to kill" in gone.stderr

@@ -146,8 +146,8 @@ def test_a_root_that_does_not_exist_has_no_runs(tmp_path):
     assert runs.list_runs(tmp_path / "nothing") == []
 
 
-def test_a_run_is_opened_by_id_by_beginning_and_by_name(run, tmp_path):
-    for key in (run.id, run.id[:12], "mine"):
+def test_a_run_is_opened_by_id_by_a_part_of_it_and_by_name(run, tmp_path):
+    for key in (run.id, run.id[:12], run.id.rpartition("-")[2], "mine"):
         assert runs.open(key, tmp_path).id == run.id
 
 

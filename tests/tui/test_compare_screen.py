@@ -285,6 +285,7 @@ def test_names_of_runs_are_text(app, make_run, compared, text_on):
 def test_runs_without_a_value_are_last(make_run):
     summary = {"metrics": {}, "test_metrics": {}, "parameters": {}, "name": None, "state": "running"}
     asked = ("model", "dataset", "loss_name", "optimizer", "schedule", "backend", "batch_size", "seed", "epochs")
+    summary |= {"files": {}}
     runs = [{**summary, **dict.fromkeys(asked, 1), "id": str(place)} for place in range(2)]
     runs[1]["metrics"] = {"loss": 1.0}
     assert comparison_csv(runs) == "id,name,state,loss\n0,,running,\n1,,running,1.0\n"

@@ -157,6 +157,21 @@ def test_a_part_in_a_file_is_named_and_its_parameters_arrive(filling, until, sta
     filling(steps, preset={"model": "augmented_cnn", "dataset": "digits"})
 
 
+def test_the_focused_field_stays_in_sight_when_rows_come_above_it(filling, until):
+    async def steps(app, pilot):
+        screen = app.screen
+        await go(app, pilot, "dataset")
+        focused = app.focused
+        screen.form.choose(("model",), "vae")
+        screen.refill()
+        await until(pilot, lambda: ("model", "latent_dim") in [row.place for row in screen._rows])
+        await pilot.pause()
+        assert app.focused is focused
+        await until(pilot, lambda: screen._form.region.contains_region(focused.region))
+
+    filling(steps)
+
+
 def test_the_cursor_stands_on_the_run_that_was_started(filling, until, started, make_run):
     make_run(run_id="20270101-000000-other")
 

@@ -44,6 +44,7 @@ def on_screen(app, drive, until):
             async with app.run_test(size=size) as pilot:
                 app.open_run(directory.id)
                 await until(pilot, lambda: isinstance(app.screen, RunScreen) and charts(app))
+                await until(pilot, lambda: charts(app)[0].curves and app.focused is not None)
                 await pilot.pause()
                 await steps(pilot)
 

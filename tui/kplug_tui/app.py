@@ -51,6 +51,7 @@ class KplugApp(App[None]):
         Binding("f1", "help", "Help", show=False, id="app.help_too"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_too"),
+        Binding("ctrl+z", "suspend_process", "To the shell", show=False, id="app.suspend"),
     ]
 
     def __init__(self, root: Path | None = None, settings: Settings | None = None) -> None:
@@ -99,13 +100,15 @@ class KplugApp(App[None]):
         whenever something changes on the screen right behind, and a thin connection has no room for that.
         """
         self.snapshot = message.snapshot
-        self.screen.post_message(RunsRead(message.snapshot))
+        for screen in self.screen_stack[-1:]:  # none when the app is being left
+            screen.post_message(RunsRead(message.snapshot))
         self._announce(message.snapshot)
         self.call_later(self.reader.taken)
 
     def on_detail_read(self, message: DetailRead) -> None:
         """Give a run's details to the screen in front."""
-        self.screen.post_message(DetailRead(message.detail))
+        for screen in self.screen_stack[-1:]:
+            screen.post_message(DetailRead(message.detail))
         self.call_later(self.reader.taken)
 
     def on_reading_failed(self, message: ReadingFailed) -> None:

@@ -228,7 +228,7 @@ class CompareScreen(RunActions):
 
         def write(path: Path) -> str:
             draw(runs, str(path), keys)
-            return f"Written: {path}"
+            return f"Written: {path.absolute()}"
 
         self.asked_for_file("Picture (.png, .svg or .pdf):", f"{keys[0]}.png", write)
 
@@ -241,7 +241,7 @@ class CompareScreen(RunActions):
                 write_atomically(path, text)
             except OSError as error:
                 raise KplugError(f"{path} cannot be written: {error.strerror or error}.") from error
-            return f"Written: {path}"
+            return f"Written: {path.absolute()}"
 
         self.asked_for_file("Table (.csv):", "comparison.csv", write)
 

@@ -67,24 +67,31 @@ class Ask(ModalScreen[str | None]):
         value: What stands there to begin with.
         check: Raises a `KplugError` for a text that cannot be used; its message is shown.
         hint: What an empty line says.
+        replaced: Whether what is typed takes the place of what stands there.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
     def __init__(
-        self, question: str, value: str = "", check: Callable[[str], object] | None = None, hint: str = ""
+        self,
+        question: str,
+        value: str = "",
+        check: Callable[[str], object] | None = None,
+        hint: str = "",
+        replaced: bool = False,
     ) -> None:
         super().__init__(classes="dialog")
         self._question = question
         self._value = value
         self._check = check
         self._hint = hint
+        self._replaced = replaced
 
     def compose(self) -> ComposeResult:
         """Make the dialog."""
         with Vertical(classes="dialog--box"):
             yield Static(safe_text(self._question), markup=False)
-            yield TextLine(safe_line(self._value), placeholder=self._hint, select_on_focus=False)
+            yield TextLine(safe_line(self._value), placeholder=self._hint, select_on_focus=self._replaced)
             yield Static("", id="problem", classes="problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -40,15 +40,24 @@ class KplugScreen(Screen[None]):
         value: str,
         then: Callable[[str], object],
         check: Callable[[str], object] | None = None,
+        replaced: bool = False,
     ) -> None:
-        """Ask for a line of text, and do something with it if there is an answer."""
+        """Ask for a line of text, and do something with it if there is an answer.
+
+        Args:
+            question: What is asked.
+            value: What stands there to begin with.
+            then: Takes the answer.
+            check: Raises a `KplugError` for a text that cannot be used.
+            replaced: Whether what is typed takes the place of what stands there.
+        """
         from kplug_tui.screens.dialogs import Ask
 
         def answered(text: str | None) -> None:
             if text is not None:
                 then(text)
 
-        self.app.push_screen(Ask(question, value, check), answered)
+        self.app.push_screen(Ask(question, value, check, replaced=replaced), answered)
 
     def asked_for_file(self, question: str, usual: str, write: Callable[[Path], str]) -> None:
         """Ask where to, and write there in a thread; what is there already is replaced only after a question.
@@ -70,4 +79,4 @@ class KplugScreen(Screen[None]):
             else:
                 self.kplug.do(lambda: write(path))
 
-        self.asked(question, usual, chosen, checked_path)
+        self.asked(question, usual, chosen, checked_path, replaced=True)

@@ -361,6 +361,8 @@ class NewRunScreen(KplugScreen):
                 )
             except KplugError as error:
                 said, sort = str(error), "wrong"
+            except Exception as error:  # noqa: BLE001 - whatever it is, the person is told
+                said, sort = f"{type(error).__name__}: {error}", "wrong"
             self._tell(lambda _: self._say(said, sort) if asked == self._asked and not self._starting else None, None)
 
         self.run_worker(work, thread=True, exit_on_error=False, group="check", exclusive=True)
@@ -371,6 +373,9 @@ class NewRunScreen(KplugScreen):
             run = launch(complete(values, source="the form"), self.kplug.reader.root, limit, self._from)
         except (KplugError, OSError) as error:
             self._tell(self._failed, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person is told and can start again
+            self._tell(self._failed, f"{type(error).__name__}: {error}")
             return
         self.kplug.reader.refresh()
         self._tell(self._started if not watch else self._watched, run.id)

@@ -76,6 +76,7 @@ class RunScreen(RunActions):
         *(Binding(tab.key, f"page('{tab.name}')", tab.title, show=False, id=f"run.{tab.name}") for tab in TABS),
     ]
     CSS_PATH = "run.tcss"
+    AUTO_FOCUS = ""  # the first that could have it may be on another page
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
@@ -137,7 +138,7 @@ class RunScreen(RunActions):
         """Show the run as it is now."""
         if message.detail.id == self.run_id and not self._gone:
             self._detail = message.detail
-            self.query_one(RunHead).show(message.detail.summary)
+            self.query_one(RunHead).show(self._with_phase(message.detail.summary))
             self._show_page()
             # A run that has just begun has no charts yet that could have the focus.
             self.call_after_refresh(self._focus_page)
@@ -201,7 +202,11 @@ class RunScreen(RunActions):
             self.query_one(TopBar).count(self.kplug.snapshot.runs)
         summary = self._summary()
         if summary is not None:
-            self.query_one(RunHead).show(summary)
+            self.query_one(RunHead).show(self._with_phase(summary))
+
+    def _with_phase(self, summary: Summary) -> Summary:
+        """Return a summary with what the worker does when all epochs are over: saving, evaluating, drawing."""
+        return {**summary, "phase": self._detail.status.get("phase") if self._detail is not None else None}
 
     def _tick(self) -> None:
         """Let the time that is left go on."""

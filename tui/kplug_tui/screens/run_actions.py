@@ -92,6 +92,9 @@ class RunActions(KplugScreen):
         runs = self.chosen()
         if not runs:
             return
+        if any(one["state"] in LIVE for one in runs):
+            self.kplug.warn("A run that goes on cannot be deleted. Stop it first.")
+            return
         question = f"Move {_named(runs)} to the trash? `kplug runs trash --restore` brings it back."
         self.confirmed(question, "Delete", lambda: self._for_each(runs, delete, "is in the trash"))
 
@@ -144,7 +147,7 @@ class RunActions(KplugScreen):
 
             def write(path: Path, one: Summary = summary) -> str:
                 export_run(self._run(one), path)
-                return f"Written: {path}"
+                return f"Written: {path.absolute()}"
 
             question = "Export to (.csv, .parquet, .zip, or a directory for TensorBoard):"
             self.asked_for_file(question, f"{summary['id']}.csv", write)

@@ -276,6 +276,10 @@ class Form(VerticalScroll, can_focus=False):
                 self._put(new, last)
                 new, last = [], there
             self._put(new, last)
+        focused = self.screen.focused
+        if focused is not None and self in focused.ancestors:
+            # Rows that came above it have pushed it down.
+            self.call_after_refresh(self.scroll_to_widget, focused, animate=False)
 
     def go_to(self, place: Place) -> None:
         """Let the keys go to a row."""

@@ -56,7 +56,8 @@ class RunHead(Static):
                 text.append("  ").append_text(done_bar(share, _BAR))
             text.append(f" {share:.0%}")
             left = duration(seconds_left(summary))
-            text.append(f"  {left} left" if left else "")
+            doing = safe_line(str(summary.get("phase") or "")) or (f"{left} left" if left else "")
+            text.append(f"  {doing}" if doing else "")
         if isinstance(summary.get("epoch"), int) and summary.get("epochs"):
             text.append(f"  epoch {summary['epoch']}/{summary['epochs']}")
         text.append(f"  {safe_line(str(summary['name'] or summary['id']))}", "bold")
