@@ -112,6 +112,16 @@ def test_pan_goes_along_x_and_y(drive):
     on_a_chart(drive, steps)
 
 
+def test_a_legend_that_is_too_long_says_that_it_goes_on(drive):
+    curves = [Curve("a name as long as the room", STEPS, STEPS + 0.38), Curve("another", STEPS, STEPS)]
+
+    async def steps(app, chart, pilot):
+        legend = lines(app, chart)[0]
+        assert legend.endswith("…") and "100.4" in legend
+
+    on_a_chart(drive, steps, size=(50, 10), curves=curves)
+
+
 def test_what_was_zoomed_stays_so_when_more_values_come(drive):
     async def steps(app, chart, pilot):
         await pilot.press("plus")

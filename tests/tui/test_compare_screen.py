@@ -8,7 +8,7 @@ from kplug.runs.records import MetricRecord, RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.trash import delete
 from kplug_tui.app import KplugApp
-from kplug_tui.comparison_table import comparison_csv
+from kplug_tui.comparison_table import comparison_csv, value_column
 from kplug_tui.screens.compare import ComparedRuns, CompareScreen
 from kplug_tui.screens.dialogs import Ask, Choose, Confirm
 from kplug_tui.settings import Settings
@@ -289,3 +289,10 @@ def test_runs_without_a_value_are_last(make_run):
     runs = [{**summary, **dict.fromkeys(asked, 1), "id": str(place)} for place in range(2)]
     runs[1]["metrics"] = {"loss": 1.0}
     assert comparison_csv(runs) == "id,name,state,loss\n0,,running,\n1,,running,1.0\n"
+
+
+def test_a_parameter_that_was_left_out_has_its_default_where_the_component_has_it():
+    models = ["kplug/vae", "kplug/vae", "kplug/augmented_cnn"]
+    runs = [{"id": str(place), "model": model, "seed": 1} for place, model in enumerate(models)]
+    column = value_column("model.latent_dim", [8, None, None], runs)
+    assert [column.cell(run) for run in runs] == ["8", "default", ""]

@@ -83,7 +83,18 @@ def metric_column(name: str, values: Sequence[float | None], runs: Sequence[Summ
 
 def value_column(name: str, values: Sequence[Any], runs: Sequence[Summary]) -> Column:
     """Return a column of a setting."""
-    texts = ["" if value is None else bare(value) if name in _COMPONENTS else _text(value) for value in values]
+    section = name.partition(".")[0]
+    component = "loss_name" if section == "loss" else section
+    # A run that leaves a parameter out has its default, if it has what another run set it for.
+    having = {run.get(component) for run, value in zip(runs, values, strict=True) if value is not None}
+    texts = [
+        ("default" if "." in name and run.get(component) in having else "")
+        if value is None
+        else bare(value)
+        if name in _COMPONENTS
+        else _text(value)
+        for run, value in zip(runs, values, strict=True)
+    ]
     by_run = {run["id"]: text for run, text in zip(runs, texts, strict=True)}
     width = max(4, min(_WIDEST_VALUE, max(len(one) for one in (name, *texts))))
     return Column(name, name.upper(), width, lambda run: by_run.get(run["id"], ""))

@@ -295,7 +295,10 @@ class Chart(Widget, can_focus=True):
             value = value_at(measured.get(curve.name, curve), at)
             text = f"  ● {safe_line(curve.name)} {number(value) if math.isfinite(value) else '-'}"
             segments.append(Segment(text, self._style(f"curve{curve.colour % COLOURS}")))
-        return Strip(segments or [Segment("", self.rich_style)]).adjust_cell_length(width, self.rich_style)
+        legend = Strip(segments or [Segment("", self.rich_style)])
+        if legend.cell_length > width:  # a number that is cut would be another one
+            legend = Strip([*legend.crop(0, max(0, width - 1)), Segment("…", self._style("axis"))])
+        return legend.adjust_cell_length(width, self.rich_style)
 
     def _plot(self, view: View, width: int, height: int) -> list[list[Segment]]:
         """Return the rows of cells; where curves cross, a cell has the colour of the one that was drawn later."""
