@@ -111,15 +111,19 @@ def _say_difference(before: tuple[Plugin, ...], after: tuple[Plugin, ...]) -> No
 
 @app.command("trust", cls=QuickCommand)
 def trust_command(
-    file: Annotated[str, typer.Argument(help="A .py file that somebody else's run or model brings along.")],
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|MODULE:OBJECT",
+            help="A .py file, or a module, that somebody else's run or model brings along.",
+        ),
+    ],
 ) -> None:
-    """Let a file of somebody else's run be run here, as it is now; look at it first."""
-    from pathlib import Path
+    """Let a file of somebody else's run be run here, as it is now, or a module; look at it first."""
+    from kplug.catalog.trust import trust
 
-    from kplug.catalog.trust import trust_file
-
-    trust_file(Path(file))
-    notice(f"{safe_line(file)} is trusted as it is now.")
+    trust(named)
+    notice(f"{safe_line(named)} is trusted as it is now.")
 
 
 def _say(plugin: Plugin) -> None:

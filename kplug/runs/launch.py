@@ -13,11 +13,11 @@ from typing import Any
 
 from kplug.catalog.component import Component
 from kplug.catalog.registration import NAMESPACE
-from kplug.catalog.trust import trust_reference
+from kplug.catalog.trust import own_run, trust_reference
 from kplug.errors import RunStateError, RunStorageError, SpecError
-from kplug.runs.directory import create_run_directory, remove_leftovers, starting, write_atomically
+from kplug.runs.directory import RunDirectory, create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.lock import RunLock
-from kplug.runs.own_files import copy_files, insist_trusted, references
+from kplug.runs.own_files import brought_by, copy_files, insist_trusted, references
 from kplug.runs.process import start_worker
 from kplug.runs.run import ENDED, Run, seconds_taken
 from kplug.runs.spec import LISTS, SECTIONS, RunSpec
@@ -43,6 +43,7 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
         RunStorageError: If the run's directory cannot be made or its process not be started; nothing is left behind.
     """
     named = _insist_known_elsewhere(spec)
+    brought = brought_by(RunDirectory(root / parent), named) if parent is not None and named else []
     told = {"command": sys.argv, "cwd": os.fspath(Path.cwd()), "max_running": max_running, "parent": parent}
     environment = {name: value for name, value in told.items() if value is not None}
     directory = create_run_directory(root, spec, environment, lambda made: copy_files(spec.files, made))
@@ -52,8 +53,12 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
     # Whoever starts a run with a file of theirs may resume it, and load its model, without being asked.
+    # What another run brought along is not theirs.
     for component in named:
-        trust_reference(component)
+        if component not in brought:
+            trust_reference(component)
+    if named and not brought:
+        own_run(directory.spec)
     return Run(directory)
 
 

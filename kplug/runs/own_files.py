@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kplug.catalog.component import Component
 from kplug.catalog.references import is_reference, read_source, source_file
 from kplug.catalog.resolution import resolve
-from kplug.catalog.trust import how_to_trust, is_trusted
-from kplug.errors import RunStateError, SpecError
+from kplug.catalog.trust import how_to_trust, is_own_run, is_trusted
+from kplug.errors import KplugError, RunStateError, SpecError
 from kplug.runs.directory import RunDirectory
-from kplug.runs.spec import LISTS, SECTIONS, ComponentSpec, RunSpec
+from kplug.runs.spec import LISTS, SECTIONS, ComponentSpec, RunSpec, read_spec_values, spec_from
 
 
 def files_of(components: Iterable[Component]) -> dict[str, str]:
@@ -64,16 +65,38 @@ def located(spec: RunSpec, directory: RunDirectory) -> RunSpec:
 def reachable(spec: RunSpec, directory: RunDirectory) -> RunSpec:
     """Return a run's spec, for another run, with its own copies in the place of files that have gone.
 
+    Of a run that was not started here, every part that is named by where it is must be trusted: to describe it for the
+    other run is to run it.
+
     Raises:
-        SpecError: If such a copy is not what the run began with.
-        RunStateError: If nobody has run it here before.
+        SpecError: If such a copy is not what the run began with, or a part is named by a path that is not whole.
+        RunStateError: If the run was not started here, and somebody has yet to look at what it names.
+        UnknownComponentError: If the run was not started here, and a file or module that it names is not here.
     """
     gone = [path for path in spec.files if not Path(path).is_file()]
     found = _at_copies(spec, directory, gone)
-    insist_trusted(
-        directory, [one for one in references(found) if source_file(one) in _copies(directory, gone).values()]
-    )
+    if not is_own_run(directory.spec):
+        insist_trusted(directory, references(found))
     return found
+
+
+def brought_by(parent: RunDirectory, components: Iterable[Component]) -> list[Component]:
+    """Return which components a run brings along whose code nobody has run here of their own accord."""
+    if is_own_run(parent.spec):
+        return []
+    try:
+        spec = spec_from(read_spec_values(parent.spec), str(parent.spec))
+    except KplugError:
+        return []
+    named: set[str] = set()
+    for kind, one in _named(spec):
+        with contextlib.suppress(KplugError):
+            named.add(resolve(one.name, kind).id)
+    return [
+        one
+        for one in components
+        if not is_trusted(one) and (one.id in named or (source_file(one) or Path()).is_relative_to(parent.path))
+    ]
 
 
 def insist_trusted(directory: RunDirectory, components: Iterable[Component]) -> None:
@@ -89,12 +112,15 @@ def insist_trusted(directory: RunDirectory, components: Iterable[Component]) -> 
             )
 
 
-def _copies(directory: RunDirectory, paths: Iterable[str]) -> dict[str, Path]:
-    return {path: directory.files / Path(path).name for path in paths}
-
-
 def _at_copies(spec: RunSpec, directory: RunDirectory, paths: Iterable[str]) -> RunSpec:
-    copies = _copies(directory, paths)
+    for _, one in _named(spec):
+        place = one.name.rpartition(":")[0]
+        if place.endswith(".py") and not Path(place).is_absolute():
+            raise SpecError(
+                f"{directory.spec} names {one.name}, and kplug writes whole paths there, from the root on. Write the "
+                "path of the file that is meant."
+            )
+    copies = {path: directory.files / Path(path).name for path in paths}
     for path, copy in copies.items():
         _insist_same(copy, spec.files[path], "since the run began. Bring it back, or start a new run.")
 
@@ -119,9 +145,14 @@ def references(spec: RunSpec, directory: RunDirectory | None = None) -> list[Com
         UnknownComponentError: If a file or module has gone.
     """
     spec = spec if directory is None else located(spec, directory)
+    return [resolve(one.name, kind) for kind, one in _named(spec)]
+
+
+def _named(spec: RunSpec) -> Iterator[tuple[str, ComponentSpec]]:
+    """Give the parts of a spec that are named by where they are, each with its kind."""
     chosen = [(kind, getattr(spec, field)) for field, kind in SECTIONS.items() if getattr(spec, field)]
     chosen += [(kind, one) for field, kind in LISTS.items() for one in getattr(spec, field)]
-    return [resolve(one.name, kind) for kind, one in chosen if is_reference(one.name)]
+    yield from ((kind, one) for kind, one in chosen if is_reference(one.name))
 
 
 def _insist_same(path: Path, digest: str, remedy: str) -> bytes:

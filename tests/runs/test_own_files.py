@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from kplug.catalog.trust import trust_file
+from kplug.catalog.trust import is_trusted, trust
 from kplug.errors import BrokenComponentError, ParameterError, RunStateError, SpecError
 from kplug.runs import open_run
 from kplug.runs.comparison import differences
@@ -18,6 +18,7 @@ from kplug.runs.launch import launch, resume
 from kplug.runs.own_files import located, reachable, references
 from kplug.runs.spec import read_spec_values, spec_from
 from kplug.runs.summary import summary_of
+from kplug_tui.presets import preset_of
 
 pytestmark = pytest.mark.neutral
 
@@ -144,7 +145,7 @@ def test_somebody_elses_run_does_not_run_its_code_until_it_was_looked_at(file, s
         resume(run)
     assert f"look at {copy}, and if you trust it: kplug plugins trust {copy}" in str(caught.value)
     assert len(started) == 1
-    trust_file(copy)
+    trust(str(copy))
     resume(run)
     assert started[1] == RunDirectory(run.directory.path)
 
@@ -155,8 +156,11 @@ def test_a_module_that_somebody_elses_run_names_is_not_trusted(file, started, in
     run = stopped(launch(spec, tmp_path / "runs"))
     resume(run)
     monkeypatch.setenv("KPLUG_HOME", str(tmp_path / "other home"))
-    with pytest.raises(RunStateError, match=r"brings code along.*kplug\.get\('ideas\.parts:Gap', 'metric'\)"):
+    with pytest.raises(RunStateError, match=r"look at ideas\.parts, .*: kplug plugins trust ideas\.parts:Gap$"):
         resume(stopped(run))
+    trust("ideas.parts:Gap")
+    resume(stopped(run))
+    assert len(started) == 3
 
 
 def test_runs_of_other_contents_of_a_file_differ(file, started, tmp_path):
@@ -180,7 +184,60 @@ def test_a_clone_takes_the_copy_of_a_file_that_has_gone_and_else_the_file(file, 
 
 def test_a_clone_of_somebody_elses_run_does_not_run_its_code_unseen(file, started, tmp_path, monkeypatch):
     run = brought(file, tmp_path, monkeypatch)
-    assert reachable(run.spec, run.directory) == run.spec  # a file of one's own that is called so
-    file.unlink()
-    with pytest.raises(RunStateError, match="brings code along that was not run here before: look at"):
+    with pytest.raises(RunStateError, match=f"brings code along that was not run here before: look at {file},"):
         reachable(run.spec, run.directory)
+    trust(str(file))
+    assert reachable(run.spec, run.directory) == run.spec
+    file.unlink()
+    copy = run.directory.files / "gaps.py"
+    with pytest.raises(RunStateError, match=f"brings code along that was not run here before: look at {copy},"):
+        reachable(run.spec, run.directory)
+
+
+def foreign(file, tmp_path, monkeypatch, **changes):
+    """A run of somebody else's whose spec says what kplug would not have written."""
+    run = brought(file, tmp_path, monkeypatch)
+    values = {**read_spec_values(run.directory.spec), **changes}
+    run.directory.spec.write_text(json.dumps(values))
+    return open_run(run.id, run.directory.path.parent)
+
+
+def test_a_file_that_a_spec_keeps_silent_about_is_not_run_for_a_clone(file, started, tmp_path, monkeypatch):
+    run = foreign(file, tmp_path, monkeypatch, files={}, model={"name": f"{file}:Gap"}, metrics=[])
+    with pytest.raises(RunStateError, match=f"look at {file},"):
+        reachable(run.spec, run.directory)
+    with pytest.raises(RunStateError, match=f"look at {file},"):
+        preset_of(run.directory)
+
+
+def test_a_module_is_not_run_for_a_clone_of_somebody_elses_run(file, started, install_plugin, tmp_path, monkeypatch):
+    install_plugin("ideas", {}, {"ideas/__init__.py": "", "ideas/parts.py": SOURCE})
+    run = foreign(file, tmp_path, monkeypatch, files={}, metrics=["ideas.parts:Gap"])
+    with pytest.raises(RunStateError, match=r"kplug plugins trust ideas\.parts:Gap"):
+        reachable(run.spec, run.directory)
+    with pytest.raises(RunStateError, match=r"kplug plugins trust ideas\.parts:Gap"):
+        preset_of(run.directory)
+
+
+@pytest.mark.parametrize("place", ["~/gaps.py", "gaps.py", "../gaps.py"])
+def test_a_runs_spec_names_files_by_whole_paths(file, started, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(file.parent)
+    run = foreign(file, tmp_path, monkeypatch, files={}, metrics=[f"{place}:Gap"])
+    for read in (reachable, located, references):
+        with pytest.raises(SpecError, match=r"gaps\.py:Gap, and kplug writes whole paths"):
+            read(run.spec, run.directory)
+
+
+def test_starting_a_clone_trusts_nothing_that_the_other_run_brought(file, started, tmp_path, monkeypatch):
+    run = brought(file, tmp_path, monkeypatch)
+    clone = launch(complete(run.spec.model_dump()), run.directory.path.parent, parent=run.id)
+    assert not is_trusted(references(clone.spec)[0])
+    with pytest.raises(RunStateError, match="brings code along"):
+        reachable(clone.spec, clone.directory)
+
+
+def test_starting_a_clone_of_ones_own_run_trusts_the_file_as_it_is_now(file, started, tmp_path):
+    run = launch(asked(file), tmp_path / "runs")
+    file.write_text(SOURCE + "# newer\n")
+    clone = launch(complete(reachable(run.spec, run.directory).model_dump()), tmp_path / "runs", parent=run.id)
+    assert is_trusted(references(clone.spec)[0])
