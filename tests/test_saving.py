@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import kplug
-from kplug.errors import SavedModelError
+from kplug.catalog.plugins import disable
+from kplug.catalog.trust import trust
+from kplug.errors import SavedModelError, UnavailableComponentError
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 
@@ -225,3 +227,18 @@ def test_a_broken_neighbour_does_not_keep_a_part_from_loading(install_plugin, tm
     del keras.saving.get_custom_objects()["twins>Inner"]
     again = kplug.load_model(tmp_path / "twins.keras")
     np.testing.assert_allclose(again.predict(X, verbose=0), X + 2, rtol=1e-6)
+
+
+def test_a_module_of_a_disabled_plugin_is_not_imported_for_a_run(rewritten, install_plugin, home, tmp_path):
+    files = {"kplug_acme/__init__.py": "raise RuntimeError('imported')", "kplug_acme/parts.py": ""}
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "kplug_acme:wavelet"}}, files)
+    trust("kplug_acme.parts:Gap")
+    disable("kplug-acme")
+    path = rewritten(lambda config: last_layer(config).update(registered_name="ideas>Gap", class_name="Gap"))
+    run = tmp_path / "20260101-000000-abcd"
+    (run / "artifacts").mkdir(parents=True)
+    spec = {"model": "kplug/vae", "dataset": "kplug/digits", "metrics": ["kplug_acme.parts:Gap"]}
+    (run / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(UnavailableComponentError, match="of kplug-acme, which is disabled"):
+        kplug.load_model(path.rename(run / "artifacts" / "model.keras"))
+    assert "kplug_acme" not in sys.modules

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
+from importlib import metadata
 
 from kplug.catalog.admission import normalized
 from kplug.catalog.component import KINDS, OWN_NAMESPACE, Component, folded, kind_of
@@ -32,7 +34,9 @@ def resolve(name: str, kind: str | None = None) -> Component:
         raise UnknownComponentError(f"A component's name is a string, such as 'focal_loss'. Received: {name!r}")
     wanted_kind = None if kind is None else kind_of(kind)
     if is_reference(name):
-        return referenced(name, wanted_kind)
+        found = referenced(name, wanted_kind)
+        _insist_module_not_withheld(name)
+        return found
     candidates = components(wanted_kind)
     matches = [component for component in candidates if is_called(component, name)]
     if not matches:
@@ -87,6 +91,33 @@ def withheld_because(component: Component) -> str:
     """Say why a component of a plugin that is not used is not to be had, and what to do."""
     refusal = catalog().refusals[normalized(component.distribution)]
     return f"{component.id} is of {component.distribution}, which is {refusal.state}: {refusal.remedy}"
+
+
+def _insist_module_not_withheld(name: str) -> None:
+    """Refuse what stands in the package of a plugin that is not used.
+
+    Raises:
+        UnavailableComponentError: If it does.
+    """
+    place = name.rpartition(":")[0]
+    package = place.partition(".")[0]
+    if place.endswith(".py"):
+        return
+    found = catalog()
+    withheld = [one for one in found.withheld if one.module.partition(".")[0] == package]
+    # A plugin may declare what is another project's: Keras is not withheld because of it.
+    if withheld and not any(one.module.partition(".")[0] == package for one in found.components):
+        owner = withheld[0]
+        if folded(package) == folded(owner.distribution) or not _is_distribution(package):
+            raise UnavailableComponentError(withheld_because(replace(owner, reference=name)))
+
+
+def _is_distribution(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _insist_not_withheld(name: str, kind: str | None) -> None:

@@ -53,6 +53,26 @@ def test_a_disabled_plugin_is_in_no_choice_and_says_how_to_get_it_back(acme):
     assert resolve("wavelet").id == "acme/wavelet"
 
 
+@pytest.mark.parametrize("module", ["kplug_acme", "kplug_acme.parts"])
+def test_a_disabled_plugin_is_not_imported_by_way_of_its_module_either(install_plugin, home, module):
+    files = {"kplug_acme/__init__.py": SOURCE["kplug_acme.py"], "kplug_acme/parts.py": ""}
+    install_plugin("kplug-acme", WAVELET, files)
+    disable("kplug-acme")
+    refused = rf"^{module}:wavelet is of kplug-acme, which is disabled: kplug plugins enable kplug-acme$"
+    for ask in (resolve, kplug.get, lambda name, kind: describe(resolve(name, kind))):
+        with pytest.raises(UnavailableComponentError, match=refused):
+            ask(f"{module}:wavelet", "loss")
+    assert "kplug_acme" not in sys.modules
+    enable("kplug-acme")
+    assert resolve(f"{module}:wavelet", "loss").id == f"{module}:wavelet"
+
+
+def test_what_a_disabled_plugin_declares_of_another_project_is_not_withheld(install_plugin, home):
+    install_plugin("kplug-acme", {"kplug.layers": {"dense": "keras.layers:Dense"}})
+    disable("kplug-acme")
+    assert resolve("keras.layers:Dense", "layer").id == "keras.layers:Dense"
+
+
 def test_listing_and_switching_import_nothing(acme):
     plugins()
     disable("acme")
