@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-import platform
 import re
+import sys
 from collections.abc import Iterable
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
@@ -29,8 +29,10 @@ def unmet(requires: Iterable[str], requires_python: str | None, kplug_version: s
         kplug_version: The version of kplug that is installed.
     """
     try:
-        if requires_python and not _accepts(requires_python, platform.python_version()):
-            return f"needs Python {requires_python}, and this is Python {platform.python_version()}"
+        # Not platform's: of a build from a checkout, that says 3.12.4+.
+        python = ".".join(map(str, sys.version_info[:3]))
+        if requires_python and not _accepts(requires_python, python):
+            return f"needs Python {requires_python}, and this is Python {python}"
         for line in requires:
             specifier = _specifier_on_kplug(line)
             if specifier and not _accepts(specifier, kplug_version):

@@ -184,6 +184,12 @@ def test_a_plugin_that_needs_another_kplug_is_incompatible(install_plugin, home)
         resolve("wavelet")
 
 
+def test_a_python_that_was_built_from_a_checkout_is_the_version_that_it_becomes(install_plugin, home, monkeypatch):
+    monkeypatch.setattr("platform.python_version", lambda: "3.12.4+")
+    install_plugin("kplug-acme", WAVELET, requires_python=">=3.10")
+    assert state() == "enabled"
+
+
 def test_a_plugin_that_needs_another_python_is_incompatible(install_plugin, home):
     install_plugin("kplug-acme", WAVELET, SOURCE, requires_python=">=4")
     assert plugin("acme").error.startswith("needs Python >=4, and this is Python 3.")
