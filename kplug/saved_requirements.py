@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.component import Component, namespace_of
+from kplug.catalog.component import SCRIPT_NAMESPACE, Component, namespace_of
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.keras_names import without_parameters
-from kplug.catalog.registration import NAMESPACE as SCRIPT
 from kplug.catalog.resolution import withheld_because
 
 _KEY = "kplug"
@@ -110,7 +109,7 @@ def what_is_missing(path: Path, name: str, noted: Mapping[str, Mapping[str, Any]
     if withheld:
         exact = [one for one in withheld if one.target.rpartition(":")[2] == attribute]
         return f"{needs}: {withheld_because((exact or withheld)[0])}"
-    if namespace == SCRIPT:
+    if namespace == SCRIPT_NAMESPACE:
         return f"{needs}, which a script registered with kplug.register. Run what registers it before loading."
     if namespace.endswith(".py"):
         return (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from kplug.authoring.finding import ERROR, OK, WARNING, Finding
 from kplug.authoring.subject import Subject
-from kplug.catalog.component import GROUPS
+from kplug.catalog.admission import normalized
+from kplug.catalog.component import GROUPS, OWN_NAMESPACE, SHIPPED_PACKAGES, namespace_fault
 from kplug.catalog.discovery import components
 from kplug.errors import KplugError
 
@@ -45,7 +46,13 @@ def check_names(subject: Subject) -> Iterator[Finding]:
 def _namespace(subject: Subject) -> Iterator[Finding]:
     others = [one for one in components() if one.distribution.lower() != subject.distribution.lower()]
     sharing = sorted({one.distribution for one in others if one.namespace == subject.namespace})
-    if sharing:
+    reserved = namespace_fault(subject.distribution)
+    shipped = sorted({file.partition("/")[0] for file in subject.files}.intersection(SHIPPED_PACKAGES))
+    if shipped and normalized(subject.distribution) != OWN_NAMESPACE:
+        yield Finding(ERROR, subject.distribution, "packages", f"the package {shipped[0]} is kplug's own. Rename it")
+    if reserved is not None:
+        yield Finding(ERROR, subject.distribution, "namespace", f"{reserved}. Rename the distribution")
+    elif sharing:
         yield Finding(
             ERROR,
             subject.distribution,

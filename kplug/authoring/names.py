@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from kplug.catalog.component import RESERVED, SHIPPED_PACKAGES
 from kplug.errors import PluginError
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -39,10 +40,14 @@ def plugin_name(text: str) -> PluginName:
         PluginError: If no plugin can be called so, with a name that would do.
     """
     namespace = text.removeprefix("kplug-")
-    if _NAMESPACE.fullmatch(namespace) and len(namespace) <= _LONGEST and namespace != "kplug":
-        return PluginName(namespace)
-    if namespace == "kplug":
-        raise PluginError("The namespace kplug is kplug's own. Choose another name: `kplug plugins new acme`.")
+    name = PluginName(namespace)
+    remedy = "Choose another name: `kplug plugins new acme`."
+    if namespace in RESERVED:
+        raise PluginError(f"The namespace {namespace} is {RESERVED[namespace]}. {remedy}")
+    if name.package in SHIPPED_PACKAGES:
+        raise PluginError(f"The package {name.package} is kplug's own. {remedy}")
+    if _NAMESPACE.fullmatch(namespace) and len(namespace) <= _LONGEST:
+        return name
     raise PluginError(
         f"A plugin cannot be called {text!r}: names have lower-case letters, digits and single hyphens between them, "
         f"begin with a letter, and are at most {_LONGEST} characters long. Try `kplug plugins new {_near(namespace)}`."
@@ -53,4 +58,5 @@ def _near(text: str) -> str:
     """Return a possible name that is like an impossible one."""
     words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text).lower())
     near = "-".join(words).lstrip("0123456789-").removeprefix("kplug-")[:_LONGEST].strip("-")
-    return near if near and near != "kplug" else "acme"
+    taken = near in RESERVED or PluginName(near).package in SHIPPED_PACKAGES
+    return near if near and not taken else "acme"

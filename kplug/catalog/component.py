@@ -25,6 +25,15 @@ GROUPS = {f"kplug.{plural}": kind for kind, plural in KINDS.items()}
 
 OWN_NAMESPACE = "kplug"
 
+SCRIPT_NAMESPACE = "script"
+"""That of what `kplug.register` makes a component for one process."""
+
+RESERVED = {OWN_NAMESPACE: "kplug's own", SCRIPT_NAMESPACE: "that of kplug.register"}
+"""Namespace that no plugin can have -> whose it is."""
+
+SHIPPED_PACKAGES = ("kplug", "kplug_tui")
+"""The import packages that kplug itself consists of."""
+
 ALIASES = "kplug.aliases"
 """The entry-point group that says what components were called before."""
 
@@ -85,6 +94,14 @@ def namespace_of(distribution: str) -> str:
     """Return the namespace of a distribution: its normalized name without a leading `kplug-`."""
     normalized = re.sub(r"[-_.]+", "-", distribution).lower()
     return normalized.removeprefix("kplug-")
+
+
+def namespace_fault(distribution: str) -> str | None:
+    """Say why a distribution cannot have the namespace that its name gives it, or return `None`. kplug itself can."""
+    namespace = namespace_of(distribution)
+    if namespace not in RESERVED or distribution.lower() == OWN_NAMESPACE:
+        return None
+    return f"the namespace {namespace!r} is {RESERVED[namespace]}"
 
 
 def entry_point_fault(name: str, target: str) -> str | None:

@@ -9,9 +9,17 @@ from importlib import metadata
 
 from kplug import __version__
 from kplug.catalog.admission import Refusal, normalized, read_rules, refusal
-from kplug.catalog.component import ALIASES, GROUPS, Component, entry_point_fault, kind_of, namespace_of
+from kplug.catalog.component import (
+    ALIASES,
+    GROUPS,
+    Component,
+    entry_point_fault,
+    kind_of,
+    namespace_fault,
+    namespace_of,
+)
 from kplug.catalog.installed_metadata import read_headers, read_text
-from kplug.catalog.registration import NAMESPACE, registered
+from kplug.catalog.registration import registered
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def catalog() -> Catalog:
 
 def _components_of(entry_points: metadata.EntryPoints, name: str, version: str) -> Iterator[Component]:
     namespace = namespace_of(name)
-    reserved = f"the namespace {NAMESPACE!r} is that of kplug.register" if namespace == NAMESPACE else None
+    reserved = namespace_fault(name)
     for entry_point in entry_points:
         kind = GROUPS.get(entry_point.group)
         if kind is None:
@@ -140,13 +148,14 @@ def _components_of(entry_points: metadata.EntryPoints, name: str, version: str) 
 
 def _aliases_of(entry_points: metadata.EntryPoints, name: str) -> Iterator[Alias]:
     for entry_point in entry_points:
-        if entry_point.group == ALIASES:
+        if entry_point.group == ALIASES and namespace_fault(name) is None:
             yield Alias(namespace_of(name), entry_point.name, entry_point.value)
 
 
 def _mark_duplicates(found: list[Component]) -> Iterator[Component]:
+    """Give the components; of several of one id, the one whose distribution's name comes first has it."""
     first: dict[tuple[str, str], Component] = {}
-    for component in found:
+    for component in sorted(found, key=lambda one: (one.fault is not None, normalized(one.distribution))):
         earlier = first.setdefault((component.kind, component.id), component)
         if earlier is component or component.fault is not None:
             yield component

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from kplug.catalog.component import Component, entry_point_fault, kind_of, snake_case
+from kplug.catalog.component import SCRIPT_NAMESPACE, Component, entry_point_fault, kind_of, snake_case
 from kplug.catalog.keras_kinds import keras_kind
 from kplug.catalog.keras_names import give_keras_name
 from kplug.errors import KplugError
 
 T = TypeVar("T", bound=Callable)
 
-NAMESPACE = "script"
 _registered: dict[Component, Any] = {}
 
 
@@ -66,16 +65,16 @@ def register(described: Any = None, *, kind: str | None = None, name: str | None
         raise KplugError(f"{called!r} is not in snake_case. Give a name: kplug.register(…, name='my_{kind or 'loss'}')")
     component = Component(
         kind=_kind_of_class(described, own_name) if kind is None else kind_of(kind),
-        namespace=NAMESPACE,
+        namespace=SCRIPT_NAMESPACE,
         name=called,
         target=target,
-        distribution=NAMESPACE,
+        distribution=SCRIPT_NAMESPACE,
         version="",
     )
     for earlier in [one for one in _registered if (one.kind, one.name) == (component.kind, called)]:
         del _registered[earlier]
     _registered[component] = described
-    give_keras_name(described, NAMESPACE)
+    give_keras_name(described, SCRIPT_NAMESPACE)
     return described
 
 

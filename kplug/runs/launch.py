@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.component import Component
-from kplug.catalog.registration import NAMESPACE
+from kplug.catalog.component import SCRIPT_NAMESPACE, Component
 from kplug.catalog.trust import own_run, trust_reference
 from kplug.errors import RunStateError, RunStorageError, SpecError
 from kplug.runs.directory import RunDirectory, create_run_directory, remove_leftovers, starting, write_atomically
@@ -115,7 +114,7 @@ def _insist_known_elsewhere(spec: RunSpec) -> list[Component]:
         *(getattr(spec, field) for field in SECTIONS),
         *(one for field in LISTS for one in getattr(spec, field)),
     ):
-        if one is not None and one.name.startswith(f"{NAMESPACE}/"):
+        if one is not None and one.name.startswith(f"{SCRIPT_NAMESPACE}/"):
             raise SpecError(
                 f"{one.name} is known in this process alone, and a run is another one. Name the file that it is in: "
                 "path/to/file.py:Object"

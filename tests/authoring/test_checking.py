@@ -8,6 +8,8 @@ import pytest
 
 from kplug.authoring import checking
 from kplug.authoring.checking import check_plugin, findings
+from kplug.authoring.finding import ERROR
+from kplug.authoring.metadata_checks import check_names
 from kplug.authoring.new_plugin import write_plugin
 from kplug.authoring.subject import Subject, installed, unpacked
 from kplug.authoring.wheel import build_command, unpacked_wheel
@@ -87,6 +89,14 @@ def test_a_plugin_of_nothing_and_a_namespace_that_is_taken(tmp_path, without_imp
     assert "it declares no component" in errors["kplug-bad", "entry points"]
     assert "bad has the namespace 'bad' too" in errors["kplug-bad", "namespace"]
     assert "'kplug' takes any version" in warnings["kplug-bad", "requirements"]
+
+
+@pytest.mark.parametrize("name", ["script", "kplug-kplug"])
+def test_a_namespace_and_a_package_that_are_kplugs_own(name, home):
+    subject = Subject(name, "1.0", (), (), (), ("kplug_tui/__init__.py",))
+    errors = {one.check: one.message for one in check_names(subject) if one.level == ERROR}
+    assert errors["packages"] == "the package kplug_tui is kplug's own. Rename it"
+    assert "Rename the distribution" in errors["namespace"]
 
 
 BAD = {

@@ -1,7 +1,10 @@
+from importlib import metadata
+
 import pytest
 
 from kplug.catalog.component import Component, namespace_of
 from kplug.catalog.discovery import catalog, components
+from kplug.catalog.resolution import resolve
 from kplug.errors import UnknownComponentError
 
 
@@ -63,13 +66,36 @@ def test_a_malformed_entry_point_is_listed_with_its_fault(install_plugin, name, 
     assert fault in component.fault
 
 
-def test_two_distributions_of_one_namespace_cannot_both_own_a_name(install_plugin):
-    install_plugin("acme", {"kplug.losses": {"wavelet": "one:Wavelet"}})
-    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "two:Wavelet"}})
-    both = [one for one in components("loss") if one.id == "acme/wavelet"]
-    assert sorted(one.fault is None for one in both) == [False, True]
-    (faulty,) = (one for one in both if one.fault is not None)
-    assert "already declared" in faulty.fault
+@pytest.mark.parametrize("order", [("acme", "kplug-acme"), ("kplug-acme", "acme")])
+def test_of_two_distributions_of_one_namespace_the_first_by_name_owns_a_name(install_plugin, order):
+    for name in order:
+        install_plugin(name, {"kplug.losses": {"wavelet": f"{name.replace('-', '_')}:Wavelet"}})
+    faults = {one.distribution: one.fault for one in components("loss") if one.id == "acme/wavelet"}
+    assert faults == {"acme": None, "kplug-acme": "acme/wavelet is already declared as acme:Wavelet"}
+
+
+def test_the_order_on_the_path_does_not_say_whose_a_name_is(install_plugin, monkeypatch):
+    for name in ("acme", "kplug-acme"):
+        install_plugin(name, {"kplug.losses": {"wavelet": f"{name.replace('-', '_')}:Wavelet"}})
+    found = list(metadata.distributions())
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: found[::-1])
+    catalog.cache_clear()
+    faults = {one.distribution: one.fault for one in components("loss") if one.id == "acme/wavelet"}
+    assert faults["acme"] is None
+
+
+@pytest.mark.parametrize(
+    ("distribution", "whose"), [("kplug-kplug", "kplug's own"), ("script", "that of kplug.register")]
+)
+def test_a_reserved_namespace_is_no_plugins(install_plugin, home, distribution, whose):
+    install_plugin(
+        distribution, {"kplug.losses": {"focal_loss": "evil:Loss"}, "kplug.aliases": {"old_name": "focal_loss"}}
+    )
+    (component,) = (one for one in components("loss") if one.distribution == distribution)
+    assert component.fault == f"the namespace {component.namespace!r} is {whose}"
+    assert resolve("focal_loss", "loss").distribution == "kplug"
+    with pytest.raises(UnknownComponentError):
+        resolve("old_name", "loss")
 
 
 def test_unreadable_metadata_costs_nobody_else_anything(install_plugin):
