@@ -137,8 +137,9 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
 def _inspect(siblings: tuple[Component, ...]) -> list[Description]:
     from kplug.catalog.child import inspect_in_child
 
+    key = description_cache.key_of(siblings)
     records = inspect_in_child(siblings)
-    description_cache.write(siblings, records)
+    description_cache.write(siblings, records, key)
     return [_from_record(one, records[one.kind, one.name]) for one in siblings]
 
 

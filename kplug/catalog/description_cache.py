@@ -1,4 +1,4 @@
-"""Descriptions on disk, one file per plugin, good until its version or one of its source files changes."""
+"""Descriptions on disk, one file per plugin and backend, good until a version or one of its source files changes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kplug import __version__
 from kplug.catalog.component import Component, folded
 from kplug.places import cache_root
 
@@ -27,7 +28,7 @@ def read(siblings: Sequence[Component]) -> Records:
         return {}
     try:
         content = json.loads(_file(siblings).read_text(encoding="utf-8"))
-        if content["key"] != _key(siblings):
+        if content["key"] != key_of(siblings):
             return {}
         records = {(kind, name): record for kind, name, record in content["records"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -39,16 +40,24 @@ def read(siblings: Sequence[Component]) -> Records:
     return records
 
 
-def write(siblings: Sequence[Component], records: Records) -> None:
-    """Keep the records of one plugin's components. A cache that cannot be written is done without."""
-    content = {
-        "key": _key(siblings),
-        "installed": _installed(),
-        "records": [[kind, name, record] for (kind, name), record in records.items()],
-    }
-    file = _file(siblings)
-    aside = file.with_suffix(f".{os.getpid()}.new")
+def write(siblings: Sequence[Component], records: Records, key: str) -> None:
+    """Keep the records of one plugin's components. A cache that cannot be written is done without.
+
+    Args:
+        siblings: The components.
+        records: What was learned of them.
+        key: What `key_of` returned before that. If it is another now, what was imported is not what is there.
+    """
     try:
+        if key != key_of(siblings):
+            return
+        content = {
+            "key": key,
+            "installed": _installed(),
+            "records": [[kind, name, record] for (kind, name), record in records.items()],
+        }
+        file = _file(siblings)
+        aside = file.with_suffix(f".{os.getpid()}.new")
         file.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(json.dumps(content), encoding="utf-8")
         aside.replace(file)
@@ -59,21 +68,26 @@ def write(siblings: Sequence[Component], records: Records) -> None:
 def _file(siblings: Sequence[Component]) -> Path:
     one = siblings[0]
     if one.reference:
-        return cache_root() / "descriptions" / f"{hashlib.sha256(one.target.encode()).hexdigest()}.json"
-    name = "".join(character if character.isalnum() else "-" for character in f"{one.distribution}-{one.version}")
+        target = f"{one.target} {_backend()}".encode("utf-8", "surrogateescape")
+        return cache_root() / "descriptions" / f"{hashlib.sha256(target).hexdigest()}.json"
+    # A file for each backend: processes that compute with different ones would write over each other's.
+    called = f"{one.distribution}-{one.version}-{_backend()}"
+    name = "".join(character if character.isalnum() else "-" for character in called)
     return cache_root() / "descriptions" / f"{name}.json"
 
 
-def _key(siblings: Sequence[Component]) -> str:
+def key_of(siblings: Sequence[Component]) -> str:
+    """Return what stands for all that a plugin's descriptions depend on."""
     digest = hashlib.sha256()
     for part in _key_parts(siblings):
-        digest.update(part.encode())
+        digest.update(part.encode("utf-8", "surrogateescape"))
         digest.update(b"\0")
     return digest.hexdigest()
 
 
 def _key_parts(siblings: Sequence[Component]) -> Iterator[str]:
     yield f"{_FORMAT} {sys.version} {sys.prefix}"
+    yield f"kplug {__version__} keras {_keras_version()} {_backend()}"
     for component in siblings:
         yield f"{component.distribution} {component.version} {component.kind} {component.name} {component.target}"
     if siblings[0].reference and siblings[0].module.endswith(".py"):
@@ -102,19 +116,50 @@ def _package_state(package: str, distribution: str) -> Iterator[str]:
     for folder in spec.submodule_search_locations or []:
         yield from _python_files(folder)
     if spec.origin and not spec.submodule_search_locations:
-        yield _stamp(spec.origin, Path(spec.origin).stat())
+        yield _stamp(spec.origin)
 
 
 def _python_files(folder: str) -> Iterator[str]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield f"{folder} {type(error).__name__}"
+        return
+    for entry in entries:
+        # Editors leave locks of that kind: links to nothing.
+        if entry.name.startswith((".", "__pycache__")):
+            continue
         if entry.name.endswith((".py", ".so", ".pyd")):
-            yield _stamp(entry.path, entry.stat())
-        elif entry.is_dir() and not entry.name.startswith((".", "__pycache__")):
+            yield _stamp(entry.path)
+        elif os.path.isdir(entry.path):  # noqa: PTH112 - of a link to itself, DirEntry.is_dir raises
             yield from _python_files(entry.path)
 
 
-def _stamp(path: str, status: os.stat_result) -> str:
+def _stamp(path: str) -> str:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        return f"{path} {type(error).__name__}"
     return f"{path} {status.st_mtime_ns} {status.st_size}"
+
+
+def _keras_version() -> str:
+    try:
+        return metadata.version("keras")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _backend() -> str:
+    """Return what Keras will compute with, as Keras finds it out, which is not imported for it."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    folder = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111 - as Keras does
+    try:
+        return str(json.loads(Path(folder, "keras.json").read_text(encoding="utf-8"))["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
 
 
 def _installed() -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kplug.catalog import child
+from kplug.catalog import child, description_cache
 from kplug.catalog.description import describe, describe_all, known, require
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.resolution import resolve
@@ -117,6 +117,48 @@ def test_a_changed_version_is_described_anew(acme):
     catalog.cache_clear()
     assert known([resolve("acme/wavelet")]) == {}
     assert describe(resolve("acme/wavelet")).component.version == "1.1"
+
+
+def test_an_editors_lock_beside_the_source_does_no_harm(acme):
+    (acme / "kplug_acme" / ".#losses.py").symlink_to("somebody@somewhere.123")
+    (acme / "kplug_acme" / "gone.py").symlink_to("nowhere")
+    (acme / "kplug_acme" / "loop").symlink_to("loop")
+    first = describe(resolve("acme/wavelet"))
+    assert first.status == "ok"
+    assert known([first.component]) == {first.component: first}
+
+
+def test_what_changes_while_it_is_described_is_described_anew(acme, monkeypatch):
+    source = acme / "kplug_acme" / "losses.py"
+    inspect = child.inspect_in_child
+
+    def edited_meanwhile(siblings):
+        records = inspect(siblings)
+        source.write_text(source.read_text() + "# edited\n")
+        return records
+
+    monkeypatch.setattr(child, "inspect_in_child", edited_meanwhile)
+    assert describe(resolve("acme/wavelet")).status == "ok"
+    assert known([resolve("acme/wavelet")]) == {}
+
+
+def test_a_description_holds_for_one_backend(acme, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    component = describe(resolve("acme/wavelet")).component
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert known([component]) == {}
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(acme))
+    assert list(known([component])) == [component]
+    (acme / "keras.json").write_text('{"backend": "torch"}')
+    assert known([component]) == {}
+
+
+@pytest.mark.parametrize("changed", ["_keras_version", "__version__"])
+def test_a_description_holds_for_one_version_of_keras_and_kplug(acme, monkeypatch, changed):
+    component = describe(resolve("acme/wavelet")).component
+    monkeypatch.setattr(description_cache, changed, "9.9" if changed == "__version__" else lambda: "9.9")
+    assert known([component]) == {}
 
 
 def test_a_damaged_cache_is_done_without(acme, home):
