@@ -41,7 +41,7 @@ def load(component: Component) -> Any:
     try:
         module = _import_place(place, component.version if component.reference else None)
         loaded = _attribute_of(module, attributes)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         source = "" if component.reference else f" from {component.target}"
         raise BrokenComponentError(
             f"{component.in_words} cannot be imported{source}: {type(error).__name__}: {error}"

@@ -123,6 +123,15 @@ def test_getting_from_a_file_with_errors_names_it(file):
         kplug.get(f"{file}:WaveletLoss", "loss")
 
 
+def test_a_file_that_ends_the_process_is_broken_and_ctrl_c_is_not(file):
+    file.write_text("import sys; sys.exit(3)")
+    with pytest.raises(BrokenComponentError, match=r"cannot be imported: SystemExit: 3$"):
+        kplug.get(f"{file}:WaveletLoss", "loss")
+    file.write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        kplug.get(f"{file}:WaveletLoss", "loss")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
