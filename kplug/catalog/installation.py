@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
-import pickle
+import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from kplug.catalog.admission import normalized
-from kplug.catalog.component import OWN_NAMESPACE
+from kplug.catalog.component import OWN_NAMESPACE, Component
 from kplug.catalog.plugins import Plugin, plugin
 from kplug.errors import KplugError, UnknownPluginError
 
 _LOOK = """
-import pickle, sys
+import dataclasses, json, pathlib, sys
 from kplug.catalog.plugins import plugins
-sys.stdout.buffer.write(pickle.dumps(plugins()))
+pathlib.Path(sys.argv[1]).write_text(json.dumps([dataclasses.asdict(one) for one in plugins()]), encoding="utf-8")
 """
+_LOOK_SECONDS = 120.0
 
 
 def install_command(requirements: Sequence[str]) -> list[str]:
@@ -73,14 +76,37 @@ def plugins_afresh() -> tuple[Plugin, ...]:
     """Return what is installed as a new process finds it: on this one's path may be what an installer has removed.
 
     Raises:
-        KplugError: If kplug does not start any more.
+        KplugError: If kplug does not start any more, or that process cannot be started or does not answer.
     """
-    done = subprocess.run([sys.executable, "-c", _LOOK], capture_output=True, check=False)
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise KplugError(f"kplug does not start any more with what is installed now: {last}")
-    found: tuple[Plugin, ...] = pickle.loads(done.stdout)
-    return found
+    unseen = "What is installed now could not be looked at ({}). See: kplug plugins list"
+    with tempfile.TemporaryDirectory(prefix="kplug-") as folder:
+        result = Path(folder) / "result"
+        # -P: what lies in the working directory is not imported for it.
+        command = [sys.executable, "-P", "-c", _LOOK, str(result)]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_LOOK_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise KplugError(unseen.format(f"it took longer than {_LOOK_SECONDS:g} s")) from None
+        except OSError as error:
+            raise KplugError(unseen.format(error.strerror or error)) from error
+        if done.returncode:
+            last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise KplugError(f"kplug does not start any more with what is installed now: {last}")
+        try:
+            return tuple(_plugin(record) for record in json.loads(result.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise KplugError(unseen.format(f"{type(error).__name__}: {error}")) from error
+
+
+def _plugin(record: dict[str, Any]) -> Plugin:
+    return Plugin(**{**record, "components": tuple(Component(**one) for one in record["components"])})
 
 
 def _installer(verb: str) -> list[str]:

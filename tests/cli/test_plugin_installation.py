@@ -122,6 +122,23 @@ def test_an_installation_that_breaks_kplug_is_said(monkeypatch):
         installation.plugins_afresh()
 
 
+@pytest.mark.parametrize(
+    ("look", "why"), [("import time; time.sleep(60)", "it took longer than 0.5 s"), ("", "FileNotFoundError: .*")]
+)
+def test_a_look_that_fails_is_not_an_installation_that_breaks_kplug(monkeypatch, look, why):
+    monkeypatch.setattr(installation, "_LOOK", look)
+    monkeypatch.setattr(installation, "_LOOK_SECONDS", 0.5 if look else 60)
+    with pytest.raises(KplugError, match=rf"^What is installed now could not be looked at \({why}\)"):
+        installation.plugins_afresh()
+
+
+def test_nothing_in_the_working_directory_is_run_to_look(monkeypatch, tmp_path):
+    for name in ("pickle", "json", "dataclasses", "kplug"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.chdir(tmp_path)
+    assert installation.plugins_afresh()[0].distribution == "kplug"
+
+
 def test_kplug_itself_and_what_is_not_installed_are_refused(home):
     with pytest.raises(KplugError, match="kplug itself is not uninstalled by kplug"):
         installation.removable("KPLUG")
