@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kplug.catalog.keras_names import parameters_in, with_parameters
+from kplug.catalog.keras_names import defined_in, parameters_in, with_parameters
 from kplug.catalog.loading import load
+from kplug.catalog.references import import_file, source_file
 from kplug.catalog.resolution import renamed
 from kplug.catalog.trust import how_to_trust, is_trusted
 from kplug.errors import BrokenComponentError, SavedModelError
@@ -62,19 +63,32 @@ def load_model(
     import keras
 
     given = dict(custom_objects or {})
-    wanted = {name: registered[name] for name in unregistered(registered, given)}
+    directory = _run_of(path)
+    # By the name of a file, Keras may know what another run's file of that name defines.
+    in_files = [] if directory is None else [one for one in registered if _is_in_file(one) and one not in given]
+    wanted = {name: registered[name] for name in {*unregistered(registered, given), *in_files}}
     names = sorted({name for name, _ in wanted.values()})
     _import_owners(unregistered(names, given), given)
     missing = unregistered(names, given)
-    if missing:
-        _import_files_of_run(path)
+    own: dict[str, Any] = {}
+    if directory is not None and (missing or in_files):
+        own = {name: part for name, part in _parts_of_run(path, directory).items() if name not in given}
         missing = unregistered(missing, given)
     if missing:
         raise SavedModelError(what_is_missing(path, missing[0], noted))
-    for name, (function, parameters) in wanted.items():
-        if parameters is not None:
-            given[name] = with_parameters(keras.saving.get_registered_object(function, given), parameters)
-    return keras.saving.load_model(path, compile=compile, custom_objects=given, safe_mode=safe_mode)
+    # Before what is given besides, Keras looks at what is registered, and before that at a scope.
+    with keras.saving.custom_object_scope(own):
+        for name, (function, parameters) in wanted.items():
+            if parameters is not None:
+                bound = with_parameters(keras.saving.get_registered_object(function, given), parameters)
+                (own if function in own else given)[name] = bound
+    with keras.saving.custom_object_scope(own):
+        return keras.saving.load_model(path, compile=compile, custom_objects=given, safe_mode=safe_mode)
+
+
+def _is_in_file(registered: str) -> bool:
+    # No distribution's normalized name has a dot.
+    return registered.partition(">")[0].endswith(".py")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
@@ -120,8 +134,14 @@ def _import_owners(names: Iterable[str], given: dict[str, Any]) -> None:
                 given[name] = load(component)
 
 
-def _import_files_of_run(path: Path) -> None:
-    """Import the parts in files that the run used whose artifact a model is.
+def _run_of(path: Path) -> RunDirectory | None:
+    """Return the directory of the run whose artifact a model is."""
+    directory = RunDirectory(path.absolute().parent.parent)
+    return directory if path.absolute().parent == directory.artifacts and directory.spec.is_file() else None
+
+
+def _parts_of_run(path: Path, directory: RunDirectory) -> dict[str, Any]:
+    """Import the parts in files and modules that a run used, and return what its files define, by registered name.
 
     The files are the run's copies, and they are imported because somebody has run just this content here before, not
     because the run names them: a directory may come from anywhere.
@@ -129,9 +149,9 @@ def _import_files_of_run(path: Path) -> None:
     Raises:
         SavedModelError: If nobody has.
     """
-    directory = RunDirectory(path.absolute().parent.parent)
-    if path.absolute().parent != directory.artifacts or not directory.spec.is_file():
-        return
+    import keras
+
+    found: dict[str, Any] = {}
     for component in references(Run(directory).spec, directory):
         if not is_trusted(component):
             raise SavedModelError(
@@ -139,3 +159,8 @@ def _import_files_of_run(path: Path) -> None:
                 f"{how_to_trust(component)}"
             )
         load(component)
+        file = source_file(component)
+        if file is not None:
+            defined = defined_in(import_file(file, component.version))
+            found.update({keras.saving.get_registered_name(one): one for one in defined})
+    return {name: part for name, part in found.items() if ">" in name}

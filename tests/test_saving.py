@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import kplug
+from kplug.catalog.keras_names import with_parameters
 from kplug.catalog.plugins import disable
 from kplug.catalog.trust import trust
 from kplug.errors import SavedModelError, UnavailableComponentError
@@ -242,3 +244,48 @@ def test_a_module_of_a_disabled_plugin_is_not_imported_for_a_run(rewritten, inst
     with pytest.raises(UnavailableComponentError, match="of kplug-acme, which is disabled"):
         kplug.load_model(path.rename(run / "artifacts" / "model.keras"))
     assert "kplug_acme" not in sys.modules
+
+
+SHIFT = """
+import keras
+
+class Shift(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs + {shift}
+
+def distance(y_true, y_pred, weight=1.0):
+    return {shift} * weight * keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+"""
+
+
+def run_with_file(tmp_path: Path, number: int, trusted: bool = True) -> Path:
+    """Make a run whose model is of parts in a file that is called as another run's is, and return the model's file."""
+    run = tmp_path / f"2026010{number}-000000-abcd"
+    source = SHIFT.format(shift=number)
+    (run / "artifacts").mkdir(parents=True)
+    (run / "files").mkdir()
+    (run / "files" / "net.py").write_text(source)
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    spec = {"model": "kplug/vae", "dataset": "kplug/digits", "metrics": ["/gone/net.py:Shift"]}
+    (run / "spec.json").write_text(json.dumps({**spec, "files": {"/gone/net.py": digest}}))
+    reference = f"{run / 'files' / 'net.py'}:{{}}"
+    model = keras.Sequential([keras.Input((3,)), kplug.get(reference.format("Shift"), "layer")()])
+    model.compile("sgd", with_parameters(kplug.get(reference.format("distance"), "loss"), {"weight": 2.0}))
+    model.save(run / "artifacts" / "model.keras")
+    if trusted:
+        trust(str(run / "files" / "net.py"))
+    return run / "artifacts" / "model.keras"
+
+
+def test_each_of_two_runs_has_its_own_file_of_one_name(home, tmp_path):
+    first, second = run_with_file(tmp_path, 1), run_with_file(tmp_path, 2)
+    for path, shift in ((first, 1.0), (second, 2.0), (first, 1.0)):
+        model = kplug.load_model(path)
+        np.testing.assert_allclose(model.predict(X, verbose=0), X + shift, rtol=1e-6)
+        assert model.evaluate(X, X, verbose=0) == pytest.approx(2 * shift * shift)
+
+
+def test_what_another_file_of_that_name_has_registered_does_not_stand_in_for_a_runs(home, tmp_path):
+    path = run_with_file(tmp_path, 1, trusted=False)
+    with pytest.raises(SavedModelError, match=r"needs code that its run brings along.*kplug plugins trust"):
+        kplug.load_model(path)

@@ -31,9 +31,16 @@ def give_keras_name(described: Any, namespace: str) -> None:
 
 def give_keras_names(module: ModuleType, namespace: str) -> None:
     """Register all that a module defines: a part of a file may be made of others that stand there too."""
-    for value in tuple(vars(module).values()):
-        if getattr(value, "__module__", None) == module.__name__:
-            give_keras_name(value, namespace)
+    for value in defined_in(module):
+        give_keras_name(value, namespace)
+
+
+def defined_in(module: ModuleType) -> list[Any]:
+    """Return the classes and functions that a module defines itself."""
+    values = tuple(vars(module).values())
+    return [
+        one for one in values if (inspect.isclass(one) or inspect.isfunction(one)) and one.__module__ == module.__name__
+    ]
 
 
 def with_parameters(function: Callable, parameters: Mapping[str, Any]) -> Callable:
