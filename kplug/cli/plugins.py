@@ -123,7 +123,7 @@ def trust_command(
     from kplug.catalog.trust import trust
 
     trust(named)
-    notice(f"{safe_line(named)} is trusted as it is now.")
+    notice(f"{safe_line(named)} is trusted{' as it is now' if named.endswith('.py') else ''}.")
 
 
 def _say(plugin: Plugin) -> None:

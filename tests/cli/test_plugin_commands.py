@@ -53,3 +53,9 @@ def test_an_empty_allow_list_leaves_kplug_alone(acme, run_kplug):
     listed = run_kplug("list", "losses", env={"KPLUG_PLUGINS": ""}).stdout
     assert "acme/wavelet" not in listed
     assert "kplug/focal_loss" in listed
+
+
+def test_a_file_is_trusted_as_it_is_and_a_module_by_its_name(run_kplug, home, tmp_path):
+    (tmp_path / "idea.py").write_text("")
+    said = [run_kplug("plugins", "trust", one, cwd=tmp_path).stderr for one in ("idea.py", "kplug.losses:FocalLoss")]
+    assert said == ["idea.py is trusted as it is now.\n", "kplug.losses:FocalLoss is trusted.\n"]
