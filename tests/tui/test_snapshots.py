@@ -104,6 +104,8 @@ def still(monkeypatch, runs):
     taken = {run.id: RunProcess(4711, 180.0, 900 * 2**20) for run in runs}
     machine = Machine((91.0, 12.0), (1.5, 1.2, 0.9), 16 * 2**30, 6 * 2**30, (), taken)
     monkeypatch.setattr("kplug_tui.machine.MachineReader.read", lambda self, run_ids: machine)
+    # One sample of history: how many a screen has taken when it comes to rest depends on how busy the machine is.
+    monkeypatch.setattr("kplug_tui.screens.devices._HISTORY", 1)
     monkeypatch.setattr("kplug_tui.screens.new_run.gpus", list)
     monkeypatch.setattr("kplug_tui.settings.settings_root", lambda: Path("/home/me/.config/kplug"))
     described = [replace(one, source="kplug/…") for one in describe_all(components()).values()]
