@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kplug.authoring.child import run_child
 from kplug.authoring.finding import ERROR, OK, WARNING, Finding
 from kplug.authoring.metadata_checks import check_files, check_names, check_requirements
 from kplug.authoring.subject import Subject, installed, unpacked
 from kplug.authoring.wheel import unpacked_wheel
 from kplug.catalog.child import timeout_seconds
+from kplug.child_process import run_child
 from kplug.errors import PluginError
 
 _TRIAL_SECONDS = 180
@@ -79,11 +79,13 @@ def _imports(subject: Subject) -> Iterator[Finding]:
 
 def _import(subject: Subject, module: str) -> tuple[Finding, set[str]]:
     """Import a module in a child process; return what is to be said, and the heavy modules that were brought in."""
-    records, ending = run_child("kplug.authoring.import_probe", module, subject.import_path, timeout_seconds())
-    error = records[0].get("error") if records else f"importing it {ending}"
-    if error is not None:
-        return Finding(ERROR, module, "import", error), set()
-    heavy = records[0]["heavy"]
+    answer = run_child("kplug.authoring.import_probe", module, timeout_seconds(), subject.import_path)
+    if not answer.records:
+        return Finding(ERROR, module, "import", f"importing it {answer.ending or 'ended the process'}"), set()
+    (record,) = answer.records
+    if "error" in record:
+        return Finding(ERROR, module, "import", record["error"]), set()
+    heavy = record["heavy"]
     if not heavy:
         return Finding(OK, module, "import", "brings in nothing heavy"), set()
     remedy = (
@@ -100,15 +102,17 @@ def _trials(subject: Subject) -> Iterator[Finding]:
     left = [one for one in subject.components if one.fault is None]
     while left:
         request = {"namespace": subject.namespace, "components": [[one.kind, one.name, one.target] for one in left]}
-        seconds = timeout_seconds() + _TRIAL_SECONDS * len(left)
-        records, ending = run_child("kplug.testing.plugin_trials", request, subject.import_path, seconds)
-        begun = [record["begun"] for record in records if "begun" in record]
-        for record in records:
+        answer = run_child(
+            "kplug.testing.plugin_trials", request, timeout_seconds() + _TRIAL_SECONDS, subject.import_path
+        )
+        begun = [record["begun"] for record in answer.records if "begun" in record]
+        for record in answer.records:
             if "begun" not in record:
                 component = left[record.pop("index")]
                 yield Finding(subject=component.id, **record)
-        if not ending and len(begun) == len(left):
+        if not answer.ending and len(begun) == len(left):
             return
         failed = begun[-1] if begun else 0
-        yield Finding(ERROR, left[failed].id, "import", f"importing or trying it {ending or 'ended the process'}")
+        ending = answer.ending or "ended the process"
+        yield Finding(ERROR, left[failed].id, "import", f"importing or trying it {ending}")
         left = left[failed + 1 :]

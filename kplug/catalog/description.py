@@ -104,7 +104,7 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
         # Listing describes nothing, and waits for no import that this takes.
         from concurrent.futures import ThreadPoolExecutor
 
-        from kplug.catalog.child import end_children
+        from kplug.child_process import end_children
 
         with ThreadPoolExecutor(_CHILDREN_AT_ONCE) as pool:
             try:

@@ -22,6 +22,15 @@ INFO_FIELDS = (
 )
 """What a data set's info record may hold; a model's parameters of these names are filled from it."""
 
+_EXAMPLES = {
+    "tasks": "image-classification",
+    "provides": "num_classes",
+    "loss": "mean_squared_error",
+    "optimizer": "adam",
+    "metrics": "accuracy",
+    "references": "Haar (1910)",
+}
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -61,6 +70,9 @@ def component(
     Returns:
         A decorator that returns its class or function unchanged but for the facts.
 
+    Raises:
+        TypeError: If a fact is not text, or not a list of texts where several may be stated.
+
     Example:
 
     ```python
@@ -69,13 +81,13 @@ def component(
     ```
     """
     facts = Facts(
-        tasks=tuple(tasks),
-        provides=tuple(provides),
-        loss=loss,
+        tasks=_texts("tasks", tasks),
+        provides=_texts("provides", provides),
+        loss=_text("loss", loss),
         own_loss=own_loss,
-        optimizer=optimizer,
-        metrics=tuple(metrics),
-        references=tuple(references),
+        optimizer=_text("optimizer", optimizer),
+        metrics=_texts("metrics", metrics),
+        references=_texts("references", references),
     )
 
     def decorate(decorated: T) -> T:
@@ -89,3 +101,17 @@ def facts_of(described: object) -> Facts:
     """Return the facts stated about a class or function, or empty ones."""
     facts = getattr(described, "__kplug_facts__", None)
     return facts if isinstance(facts, Facts) else Facts()
+
+
+def _text(name: str, value: str | None) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"@component({name}={value!r}): {name} must be a name, such as {_EXAMPLES[name]!r}.")
+    return value
+
+
+def _texts(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(values, str) or not all(isinstance(one, str) for one in values):
+        raise TypeError(
+            f"@component({name}={values!r}): {name} must be a list of texts, such as [{_EXAMPLES[name]!r}]."
+        )
+    return tuple(values)

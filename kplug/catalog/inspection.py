@@ -31,16 +31,16 @@ def main() -> None:
     """Inspect the components named on standard input; see the module's docstring."""
     requests = [tuple(request) for request in json.load(sys.stdin)]
     result = Path(sys.argv[1])
-    for kind, name, target in requests:
-        with result.open("a", encoding="utf-8") as file:
+    with result.open("a", encoding="utf-8", buffering=1) as file:
+        for kind, name, target in requests:
             file.write(json.dumps({"begun": [kind, name]}) + "\n")
-        # A plugin may raise anything at import, SystemExit and KeyboardInterrupt included.
-        try:
-            record = {"status": "ok", **learn(kind, import_target(target)), "imports": _other_backends()}
-        except BaseException as error:  # noqa: BLE001
-            record = {"status": "broken", "error": _one_line(error)}
-        with result.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, "name": name, **record}) + "\n")
+            # A plugin may raise anything at import, SystemExit and KeyboardInterrupt included.
+            try:
+                learned = {"status": "ok", **learn(kind, import_target(target)), "imports": _other_backends()}
+                line = json.dumps({"kind": kind, "name": name, **learned})
+            except BaseException as error:  # noqa: BLE001
+                line = json.dumps({"kind": kind, "name": name, "status": "broken", "error": _one_line(error)})
+            file.write(line + "\n")
 
 
 def _other_backends() -> list[str]:
@@ -183,3 +183,4 @@ def _one_line(error: BaseException) -> str:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # a thread that a plugin has left behind is not waited for

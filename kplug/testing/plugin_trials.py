@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,3 +144,4 @@ def _tried(kind: str, component: Callable[..., Any], parameters: list[Parameter]
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # a thread that the plugin has left behind is not waited for

@@ -208,8 +208,8 @@ def test_a_plugin_that_hangs_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(checking, "_TRIAL_SECONDS", 0)
     module = {"kplug_bad.py": "import threading; threading.Event().wait()"}
     errors, _ = found(unpack(tmp_path, {"kplug.losses": {"hangs": "kplug_bad:Loss"}}, module))
-    assert errors["kplug_bad", "import"] == "importing it took longer than 0.5 seconds"
-    assert errors["bad/hangs", "import"] == "importing or trying it took longer than 0.5 seconds"
+    assert errors["kplug_bad", "import"] == "importing it took longer than 0.5 s"
+    assert errors["bad/hangs", "import"] == "importing or trying it took longer than 0.5 s"
 
 
 def test_an_installed_plugin_is_looked_at_by_name_unless_it_is_not_used(home, install_plugin):

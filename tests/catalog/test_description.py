@@ -4,11 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 
+import kplug
+from kplug import child_process
 from kplug.catalog import child, description_cache
 from kplug.catalog.description import describe, describe_all, known, require
 from kplug.catalog.discovery import catalog, components
@@ -213,9 +218,9 @@ def test_an_inspection_that_is_ended_is_not_remembered(install_plugin, home):
     with ThreadPoolExecutor(1) as pool:
         described = pool.submit(describe, resolve("bad/part"))
         deadline = time.monotonic() + 30
-        while not child._running and time.monotonic() < deadline:
+        while not child_process._running and time.monotonic() < deadline:
             time.sleep(0.01)
-        child.end_children()
+        child_process.end_children()
         with pytest.raises(KplugError, match="was ended"):
             described.result(30)
     assert known([resolve("bad/part")]) == {}
@@ -241,16 +246,106 @@ def test_one_bad_plugin_costs_the_others_nothing(install_plugin, acme):
     assert [description.status for description in descriptions.values()] == ["ok", "broken"]
 
 
-def test_components_not_reached_before_a_crash_say_why(install_plugin, home):
+def parts_of(namespace):
+    return [one for one in components() if one.namespace == namespace]
+
+
+def test_a_component_that_ends_the_process_costs_the_others_nothing(install_plugin, home):
     install_plugin(
         "bad",
         {"kplug.losses": {"a_fine": "good_part:part", "b_crash": "bad_part:part", "c_after": "good_part:part"}},
         {"bad_part.py": "import os; os._exit(7)", "good_part.py": "def part(y_true, y_pred): 'Fine.'"},
     )
-    fine, crash, after = (describe(component) for component in components("loss") if component.namespace == "bad")
-    assert fine.status == "ok"
-    assert crash.error.startswith("importing it ended the process")
-    assert after.error.startswith("not reached: importing b_crash")
+    fine, crash, after = (describe(component) for component in parts_of("bad"))
+    assert (fine.status, after.status) == ("ok", "ok")
+    assert crash.error == "importing it ended the process with exit code 7"
+
+
+def test_a_component_that_hangs_costs_those_of_other_modules_nothing(install_plugin, home, monkeypatch):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "6")
+    hangs = {f"a_hangs_{index}": "bad_part:part" for index in range(9)}
+    install_plugin(
+        "bad",
+        {"kplug.losses": {**hangs, "z_after": "good_part:part"}},
+        {
+            "bad_part.py": "import threading; threading.Event().wait()",
+            "good_part.py": "def part(y_true, y_pred): 'Fine.'",
+        },
+    )
+    *hanging, after = (describe_all(parts_of("bad"))[component] for component in parts_of("bad"))
+    assert after.status == "ok"
+    first, *_, last = (one.error for one in hanging)
+    assert first == "importing it took longer than 6 s"
+    assert last == "not reached: importing a_hangs_1 of the same plugin took longer than 6 s"
+
+
+def test_facts_that_no_json_can_hold_break_their_component_alone(install_plugin, home):
+    source = """
+        from kplug.catalog.facts import Facts
+        def odd(y_true, y_pred): 'Odd.'
+        odd.__kplug_facts__ = Facts(metrics=(object,))
+        def part(y_true, y_pred): 'Fine.'
+    """
+    install_plugin("bad", {"kplug.losses": {"odd": "bad_part:odd", "part": "bad_part:part"}}, {"bad_part.py": source})
+    odd, part = (describe(component) for component in parts_of("bad"))
+    assert odd.error == "TypeError: Object of type type is not JSON serializable"
+    assert part.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"metrics": [object]}, r"metrics must be a list of texts, such as \['accuracy'\]"),
+        (
+            {"tasks": "image-classification"},
+            r"component\(tasks='image-classification'\): tasks must be a list of texts",
+        ),
+        ({"loss": len}, "loss must be a name, such as 'mean_squared_error'"),
+    ],
+)
+def test_facts_that_are_no_text_are_refused_where_they_are_stated(facts, message):
+    with pytest.raises(TypeError, match=message):
+        kplug.component(**facts)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes have no groups here")
+@pytest.mark.parametrize("ending", ["", "import os; os._exit(3)", "import time; time.sleep(600)"])
+def test_what_a_plugin_starts_while_it_is_imported_does_not_outlive_the_look_at_it(
+    install_plugin, home, tmp_path, monkeypatch, ending
+):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "6")
+    started = tmp_path / "started"
+    source = f"""
+        import pathlib, subprocess, sys, threading
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        pathlib.Path({str(started)!r}).write_text(str(child.pid))
+        threading.Thread(target=child.wait).start()
+        def part(y_true, y_pred): 'Fine.'
+        {ending}
+    """
+    install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
+    assert describe(resolve("bad/part")).broken == bool(ending)
+    child = int(started.read_text())
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "it lives on"
+        time.sleep(0.05)
+
+
+def test_one_that_never_stops_talking_fills_no_disk(install_plugin, home, monkeypatch):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "3")
+    source = "import sys\nwhile True: sys.stderr.write('noise ' * 100 + 'the end\\n')"
+    install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        sizes = []
+        with ThreadPoolExecutor(1) as pool:
+            described = pool.submit(describe, resolve("bad/part"))
+            while not described.done():
+                sizes.append(sum(one.stat().st_size for one in Path(folder).rglob("*") if one.is_file()))
+                time.sleep(0.1)
+        assert "took longer than 3 s" in described.result().error
+    assert max(sizes) < 100_000
 
 
 def test_a_broken_plugin_gets_a_new_chance_when_something_is_installed(install_plugin, home):

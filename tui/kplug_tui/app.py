@@ -88,7 +88,7 @@ class KplugApp(App[None]):
 
     def on_unmount(self) -> None:
         """Stop reading, and describing plugins: nobody waits for that any more. The runs go on."""
-        from kplug.catalog.child import end_children
+        from kplug.child_process import end_children
 
         self.reader.end()
         end_children()

@@ -1,0 +1,171 @@
+"""A child process that writes down what it finds, line by line: what a plugin breaks, prints or hangs stays there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from kplug.errors import KplugError
+
+Record = dict[str, Any]
+
+_KEPT_BYTES = 64 * 1024
+_running: set[subprocess.Popen] = set()
+_unwanted: set[subprocess.Popen] = set()
+_LOG_LINE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before")
+"""What TensorFlow logs while it is imported."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a child process has left.
+
+    Attributes:
+        records: The records that it wrote, in order.
+        ending: `""`, or words about how it ended: `"ended the process with exit code 3: the last line it said"`.
+    """
+
+    records: list[Record]
+    ending: str
+
+
+def run_child(module: str, request: Any, seconds: float, import_path: Path | None = None) -> Answer:
+    """Run a module of kplug in a child process. When it has ended, what it has started itself is ended too.
+
+    It gets the request as JSON on standard input, and the file to write JSON lines to as its argument. What it prints
+    is lost, but for the last line.
+
+    Args:
+        module: The module's name.
+        request: What JSON can hold.
+        seconds: How long it may take from one record to the next.
+        import_path: A directory to import from before all others, or `None`.
+
+    Raises:
+        KplugError: If `end_children` has ended it, which says nothing about what it was to look at.
+    """
+    with tempfile.TemporaryDirectory(prefix="kplug-", ignore_cleanup_errors=True) as folder:
+        asked, result = Path(folder) / "request", Path(folder) / "result"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        result.touch()
+        with asked.open("rb") as standard_input:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(result)],
+                stdin=standard_input,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=_environment(import_path),
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        said = _Tail(process.stdout)
+        _running.add(process)
+        try:
+            in_time = _wait(process, result, seconds)
+        finally:
+            _end(process)
+            _running.discard(process)
+        if process in _unwanted:
+            _unwanted.discard(process)
+            raise KplugError(f"python -m {module} was ended before it had answered.")
+        return Answer(_read(result), _ending(process.returncode, said.last_line()) if in_time else _late(seconds))
+
+
+def end_children() -> None:
+    """End the child processes that other threads of this process are waiting for."""
+    for process in tuple(_running):
+        _unwanted.add(process)
+        _end(process)
+
+
+class _Tail:
+    """The end of what a process says, read while it speaks: one that never stops fills neither disk nor memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._kept = b""
+        self._thread = threading.Thread(target=self._listen, name="kplug-child", daemon=True)
+        self._thread.start()
+
+    def last_line(self) -> str:
+        """Return the last line that is more than a log of TensorFlow's; call it when the process has ended."""
+        self._thread.join(1.0)  # what has left the process's group may hold the stream open for ever
+        text = self._kept.decode(errors="replace")
+        lines = [line for line in text.strip().splitlines() if not _LOG_LINE.match(line)]
+        return lines[-1].strip()[:500] if lines else ""
+
+    def _listen(self) -> None:
+        with self._stream:
+            while chunk := os.read(self._stream.fileno(), _KEPT_BYTES):
+                self._kept = (self._kept + chunk)[-_KEPT_BYTES:]
+
+
+def _wait(process: subprocess.Popen, result: Path, seconds: float) -> bool:
+    """Wait until the process has ended; return whether it did before it had been silent for that many seconds."""
+    written, deadline = 0, time.monotonic() + seconds
+    while True:
+        try:
+            process.wait(min(0.5, seconds))
+            return True
+        except subprocess.TimeoutExpired:
+            size = result.stat().st_size
+            if size != written:
+                written, deadline = size, time.monotonic() + seconds
+            elif time.monotonic() >= deadline:
+                return False
+
+
+def _environment(import_path: Path | None) -> dict[str, str]:
+    path = [str(import_path)] if import_path is not None else []
+    return {
+        **os.environ,
+        # The child must see the installed distributions that this process sees.
+        "PYTHONPATH": os.pathsep.join([*path, *(entry for entry in sys.path if entry)]),
+        # Looking needs no accelerator, and must not take memory on one.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End the process and those that it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # there is none of them any more
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+def _read(result: Path) -> list[Record]:
+    records = []
+    for line in result.read_text(encoding="utf-8", errors="replace").splitlines():
+        # The last line may be cut off.
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def _ending(code: int, said: str) -> str:
+    if not code:
+        return ""
+    how = (
+        f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended the process with exit code {code}"
+    )
+    return f"{how}: {said}" if said else how
+
+
+def _late(seconds: float) -> str:
+    return f"took longer than {seconds:g} s"
