@@ -64,8 +64,10 @@ def last_lines(path: Path, count: int) -> list[str]:
     """Return the last lines of a log, as far as they are in its last 64 KiB; none where there is no log."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL))
-            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+            start = max(0, file.seek(0, io.SEEK_END) - _TAIL)
+            file.seek(start)
+            lines = file.read().decode("utf-8", "replace").splitlines()
+            return lines[1:][-count:] if start and len(lines) > 1 else lines[-count:]  # the first may be half a line
     except FileNotFoundError:
         return []
     except OSError as error:

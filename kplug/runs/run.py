@@ -179,13 +179,9 @@ class Run:
 
 def seconds_taken(status: Mapping[str, Any]) -> float:
     """Return how long a run has trained, its starts and interruptions left out; 0 where that is not known."""
-    begun = _number(status.get("first_batch"))
-    until = _number(status.get("ended") or status.get("heartbeat"))
-    return (max(0.0, until - begun) if begun and until else 0.0) + _number(status.get("seconds_before"))
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    begun = status.get("first_batch")
+    until = status.get("ended") or status.get("heartbeat")
+    return (max(0.0, until - begun) if begun and until else 0.0) + (status.get("seconds_before") or 0.0)
 
 
 def _record_kill(directory: RunDirectory) -> None:

@@ -77,12 +77,12 @@ def _sound(content: dict[str, Any]) -> dict[str, Any]:
     return status
 
 
-def _is_moment(value: Any) -> bool:
+def _is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LARGEST
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and _is_moment(value)
+    return isinstance(value, int) and _is_seconds(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -107,7 +107,11 @@ def _are_texts(value: Any) -> bool:
 
 _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
-        ("created", "queued", "resumed", "started", "first_batch", "ended", "heartbeat", "process_created"), _is_moment
+        (
+            *("created", "queued", "resumed", "started", "first_batch", "ended", "heartbeat"),
+            *("process_created", "seconds_before"),
+        ),
+        _is_seconds,
     ),
     **dict.fromkeys(
         ("pid", "epoch", "epochs", "step", "first_step", "steps_per_epoch", "max_running", "before_it"), _is_count

@@ -308,7 +308,7 @@ class KplugApp(App[None]):
             self._states[run_id] = state
         if not ended or not self.settings.notify:
             return
-        bad = [one for one in ended if one["state"] in _BAD]
+        bad = any(one["state"] in _BAD for one in ended)
         if len(ended) > _MOST_NOTICES:
             counts = Counter(str(one["state"]) for one in ended)
             said = f"{len(ended)} runs have ended: {', '.join(f'{count} {state}' for state, count in counts.items())}"
@@ -316,8 +316,9 @@ class KplugApp(App[None]):
         else:
             for summary in ended:
                 named = safe_line(str(summary["name"] or summary["id"]))
-                error = f": {summary['error']}" if summary.get("error") and summary in bad else ""
-                (self.problem if summary in bad else self.say)(f"{named}: {summary['state']}{error}")
+                failed = summary["state"] in _BAD
+                error = f": {summary['error']}" if summary.get("error") and failed else ""
+                (self.problem if failed else self.say)(f"{named}: {summary['state']}{error}")
         if self.settings.bell:
             self.bell()
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from kplug.errors import KplugError
 from kplug.runs.directory import RunDirectory
+from kplug.runs.json_file import read_json_object
+from kplug.runs.log_file import last_lines
 from kplug.runs.records import RecordReader
 from kplug.runs.run import Run
 from kplug.runs.summary import summary_of
@@ -20,7 +19,7 @@ from kplug.runs.summary import summary_of
 if TYPE_CHECKING:
     from kplug.runs.metric_arrays import MetricArrays
 
-_LOG_TAIL_BYTES = 32768
+_LOG_LINES = 500
 _MOST_SAMPLES = 20_000
 
 
@@ -132,7 +131,7 @@ class DetailReader:
             events=read("events", directory.events, self._events.read, ()),
             artifacts=read("artifacts", directory.artifacts, lambda: _left_in(directory.artifacts), ()),
             checkpoints=read("checkpoints", directory.checkpoints, lambda: _left_in(directory.checkpoints), ()),
-            log=read("log", directory.log, lambda: _tail(directory.log), ""),
+            log=read("log", directory.log, lambda: "\n".join(last_lines(directory.log, _LOG_LINES)), ""),
             problems=tuple(problems),
         )
 
@@ -173,9 +172,7 @@ def _moment_of(path: Path) -> tuple[int, int] | None:
 def spec_values(directory: RunDirectory) -> dict[str, Any]:
     """Return what a run was asked to do, as its file says it and unchecked; empty if that cannot be read."""
     with contextlib.suppress(OSError, ValueError):
-        values = orjson.loads(directory.spec.read_bytes())
-        if isinstance(values, dict):
-            return values
+        return read_json_object(directory.spec)
     return {}
 
 
@@ -190,16 +187,3 @@ def _left_in(folder: Path) -> tuple[LeftFile, ...]:
                     its = path.stat()
                     found.append(LeftFile(path, name, its.st_size, its.st_mtime))
     return tuple(found)
-
-
-def _tail(path: Path) -> str:
-    """Return the end of a text file, from the beginning of a line on."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = max(0, size - _LOG_TAIL_BYTES)
-            file.seek(start)
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text.partition("\n")[2] if start and "\n" in text else text
