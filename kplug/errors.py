@@ -65,5 +65,9 @@ class QueryError(KplugError, ValueError):
     """A question about runs cannot be read, or is about a field that no run has."""
 
 
+class LauncherError(KplugError):
+    """A plugin's launcher could not start or end a worker."""
+
+
 class PluginError(KplugError, ValueError):
     """A plugin cannot be written as asked, or cannot be looked at."""

@@ -1,4 +1,4 @@
-"""Of which kind a Keras class is."""
+"""Of which kind a class is."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def wrong_kind(kind: str, described: Any) -> str | None:
 
     Keras' classes say what they are; of functions and of other classes it shows when they are used.
     """
+    if kind == "launcher" and isinstance(described, type) and not callable(getattr(described, "start", None)):
+        return f"declared as a launcher, but {described.__name__} has no method start(job)"
     found = keras_kind(described)
     if found is None or found == kind or (kind, found) == ("layer", "model"):
         return None

@@ -65,7 +65,7 @@ def _fields(run: Run, status: dict[str, Any]) -> list[tuple[str, str]]:
     fields += [("path", str(run.directory.path))]
     if status.get("parent"):
         fields.append(("made from", str(status["parent"])))
-    for section in ("model", "dataset", "loss", "optimizer", "schedule"):
+    for section in ("model", "dataset", "loss", "optimizer", "schedule", "launcher"):
         component = getattr(spec, section)
         if component is not None:
             parameters = ", ".join(f"{name}={value!r}" for name, value in component.parameters.items())

@@ -155,6 +155,7 @@ def clone_command(
     loss: Annotated[str | None, typer.Option("--loss", help="Another loss.")] = None,
     optimizer: Annotated[str | None, typer.Option("--optimizer", help="Another optimizer.")] = None,
     schedule: Annotated[str | None, typer.Option("--schedule", help="Another schedule of the learning rate.")] = None,
+    launcher: Annotated[str | None, typer.Option("--launcher", help="Another launcher.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Another number of epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Another number of samples per step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed.")] = None,
@@ -177,8 +178,8 @@ def clone_command(
     found = opened(run, runs_dir)
     # A component that is chosen anew keeps none of the old one's parameters.
     changed = {
-        **{"dataset": data, "loss": loss, "optimizer": optimizer, "schedule": schedule, "best": best, "jit": jit},
-        **{"epochs": epochs, "batch_size": batch_size, "seed": seed},
+        **{"dataset": data, "loss": loss, "optimizer": optimizer, "schedule": schedule, "launcher": launcher},
+        **{"epochs": epochs, "batch_size": batch_size, "seed": seed, "best": best, "jit": jit},
         **{"backend": backend, "device": device, "precision": precision},
     }
     values = {

@@ -32,6 +32,9 @@ def train(
     schedule: Annotated[
         str | None, typer.Option("--schedule", help="How the learning rate changes; constant by default.")
     ] = None,
+    launcher: Annotated[
+        str | None, typer.Option("--launcher", help="What starts the worker; this machine does by default.")
+    ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="A further metric; may be repeated.")] = None,
     callback: Annotated[list[str] | None, typer.Option("--callback", help="A Keras callback; may be repeated.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs; 10 by default.")] = None,
@@ -86,6 +89,7 @@ def train(
         "loss": loss,
         "optimizer": optimizer,
         "schedule": schedule,
+        "launcher": launcher,
         "metrics": metric or None,
         "callbacks": callback or None,
         "epochs": epochs,

@@ -14,6 +14,7 @@ from kplug.catalog.resolution import is_called, resolve
 from kplug.errors import BrokenComponentError, IncompatibleComponentsError, ParameterError, SpecError
 from kplug.runs.devices import check_device
 from kplug.runs.labels import checked_name
+from kplug.runs.launchers import LOCAL
 from kplug.runs.own_files import files_of
 from kplug.runs.spec import LISTS, SECTIONS, ComponentSpec, RunSpec, spec_from
 
@@ -48,13 +49,13 @@ def complete(values: Mapping[str, Any], settings: Iterable[str] = (), source: st
     if spec.name is not None:
         checked_name(spec.name)
     _check_backend(spec.backend)
-    check_device(spec.device, spec.backend, spec.batch_size)
-
     chosen = {
         section: resolve(getattr(spec, section).name, kind)
         for section, kind in SECTIONS.items()
         if getattr(spec, section) is not None
     }
+    here = "launcher" not in chosen or chosen["launcher"].id == LOCAL
+    check_device(spec.device, spec.backend, spec.batch_size, here)
     listed = [(field, resolve(one.name, kind)) for field, kind in LISTS.items() for one in getattr(spec, field)]
     parts = [component for _, component in listed]
     descriptions = _working(describe_all([*chosen.values(), *parts]))

@@ -57,13 +57,14 @@ def gpus() -> list[Gpu]:
     return [gpu for gpu in found if gpu is not None]
 
 
-def check_device(device: str, backend: str, batch_size: int) -> None:
+def check_device(device: str, backend: str, batch_size: int, here: bool = True) -> None:
     """Refuse a device that this machine does not have, or that cannot be used so.
 
     Args:
         device: `auto`, `cpu`, `gpu`, `gpu:0` or `gpu:0,1`.
         backend: What Keras computes with.
         batch_size: Samples per step, of which each GPU gets its share.
+        here: Whether the run is to be on this machine: which GPUs another one has is not known.
 
     Raises:
         SpecError: With what there is instead.
@@ -77,7 +78,7 @@ def check_device(device: str, backend: str, batch_size: int) -> None:
         )
     if wanted and batch_size % len(wanted):
         raise SpecError(f"device = {device!r}: a batch of {batch_size} cannot be shared equally by {len(wanted)} GPUs.")
-    if device.startswith("gpu"):
+    if here and device.startswith("gpu"):
         _chosen(device, gpus())
 
 

@@ -77,6 +77,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def job(self) -> Path:
+        """What the launcher calls the worker that it has started, where it is not this machine that does."""
+        return self.path / "job.json"
+
+    @property
     def control(self) -> Path:
         """A request to the worker: `stop`."""
         return self.path / "control"

@@ -13,17 +13,17 @@ from typing import Any
 
 from kplug.catalog.component import SCRIPT_NAMESPACE, Component
 from kplug.catalog.trust import own_run, trust_reference
-from kplug.errors import RunStateError, RunStorageError, SpecError
+from kplug.errors import KplugError, RunStateError, RunStorageError, SpecError
 from kplug.runs.directory import RunDirectory, create_run_directory, remove_leftovers, starting, write_atomically
+from kplug.runs.launchers import launcher_of, start_worker
 from kplug.runs.lock import RunLock
 from kplug.runs.own_files import brought_by, copy_files, insist_trusted, references
-from kplug.runs.process import start_worker
 from kplug.runs.run import ENDED, Run, seconds_taken
 from kplug.runs.spec import LISTS, SECTIONS, RunSpec
 
 _LOCK_PATIENCE = 10.0
 _KEPT = (
-    *("created", "command", "cwd", "parent", "execution", "data_sha256"),
+    *("created", "command", "cwd", "parent", "launcher", "execution", "data_sha256"),
     *("epoch", "epochs", "step", "steps_per_epoch"),
 )
 """What a resumed run's status keeps of the earlier one."""
@@ -40,15 +40,19 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
 
     Raises:
         RunStorageError: If the run's directory cannot be made or its process not be started; nothing is left behind.
+        LauncherError: If its launcher fails; nothing is left behind.
     """
     named = _insist_known_elsewhere(spec)
     brought = brought_by(RunDirectory(root / parent), named) if parent is not None and named else []
-    told = {"command": sys.argv, "cwd": os.fspath(Path.cwd()), "max_running": max_running, "parent": parent}
+    told = {
+        **{"command": sys.argv, "cwd": os.fspath(Path.cwd()), "max_running": max_running, "parent": parent},
+        "launcher": launcher_of(spec),
+    }
     environment = {name: value for name, value in told.items() if value is not None}
     directory = create_run_directory(root, spec, environment, lambda made: copy_files(spec.files, made))
     try:
-        start_worker(directory, spec.backend)
-    except RunStorageError:
+        start_worker(directory, spec)
+    except KplugError:
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
     # Whoever starts a run with a file of theirs may resume it, and load its model, without being asked.
@@ -73,10 +77,11 @@ def resume(run: Run, max_running: int | None = None) -> None:
             run here before.
         SpecError: If the run's copy of a file is not what it began with.
         RunStorageError: If its directory cannot be written, or the process not be started.
+        LauncherError: If its launcher fails.
     """
-    backend = run.spec.backend
+    spec = run.spec
     _resumable(run)
-    insist_trusted(run.directory, references(run.spec, run.directory))
+    insist_trusted(run.directory, references(spec, run.directory))
     lock = RunLock(run.directory.lock)
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
@@ -86,6 +91,7 @@ def resume(run: Run, max_running: int | None = None) -> None:
         before = run.directory.status.read_bytes() if os.path.exists(run.directory.status) else None  # noqa: PTH110
         remove_leftovers(run.directory.status)
         run.directory.control.unlink(missing_ok=True)
+        run.directory.job.unlink(missing_ok=True)
         now = time.time()
         fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
         fields |= {"resumed": now, "seconds_before": seconds_taken(status)}
@@ -96,8 +102,8 @@ def resume(run: Run, max_running: int | None = None) -> None:
     finally:
         lock.release()
     try:
-        start_worker(run.directory, backend)
-    except RunStorageError:
+        start_worker(run.directory, spec)
+    except KplugError:
         # As it was, to the byte: what could not be made out of it is no less damaged now.
         with contextlib.suppress(OSError):
             run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)

@@ -1,4 +1,4 @@
-"""Worker processes: started apart from the terminal, known by pid and creation time, asked to stop."""
+"""Worker processes: known by pid and creation time, asked to stop, killed."""
 
 from __future__ import annotations
 
@@ -18,46 +18,11 @@ from kplug.runs.directory import RunDirectory
 if TYPE_CHECKING:
     from kplug.runs.run import Run
 
-_WORKER = "kplug.training.worker"
 _PLOTTER = "kplug.training.plot_runs"
 _CREATION_TOLERANCE = 1.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UPTIME = Path("/proc/uptime")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
-
-
-def start_worker(directory: RunDirectory, backend: str) -> None:
-    """Start the worker of a run in a session of its own, with its output in the run's log.
-
-    Args:
-        directory: The run's directory.
-        backend: What Keras is to compute with.
-
-    Raises:
-        RunStorageError: If the process cannot be started.
-    """
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "PYTHONUNBUFFERED": "1",
-        # The worker must see the installed distributions that this process sees.
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-    }
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with directory.log.open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", _WORKER, str(directory.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise RunStorageError(
-            f"The worker of {directory.path} cannot be started: {error.strerror or error}."
-        ) from error
 
 
 def identity() -> dict[str, Any]:

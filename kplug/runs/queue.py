@@ -78,7 +78,9 @@ class Survey:
         known = status.get("awaited_gpus") if gpus is None else [gpu.get("uuid") for gpu in gpus]
         return {
             "id": directory.id,
-            **{name: status.get(name) for name in ("state", "created", "queued", "host")},
+            **{name: status.get(name) for name in ("state", "created", "queued")},
+            # What a launcher has started, and nobody knows where, takes no place here.
+            "host": status.get("host") or status.get("launcher"),
             "device": self._device(directory),
             "gpus": known,
         }

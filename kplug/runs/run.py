@@ -7,7 +7,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,6 +147,7 @@ class Run:
 
         Raises:
             RunStateError: If it has none on this machine, or its process is a script that records itself.
+            LauncherError: If a plugin's launcher has started it, and fails to end it.
         """
         status = self.status
         if status.get("tracked") and status["state"] not in ENDED:
@@ -155,21 +156,32 @@ class Run:
                 f"end the training alone: kplug runs stop {self.id}"
             )
         # The process of a run that has ended may go on, if it is a notebook's, or another run's that this is a copy of.
-        if status["state"] in ENDED or not self._killed(status):
+        if status["state"] in ENDED or not (self._killed(status) or self._job_killed(status)):
             host = status.get("host")
             where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
             raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
         _record_kill(self.directory)
 
+    def _job_killed(self, status: Mapping[str, Any]) -> bool:
+        """Let the launcher kill the worker that it has started elsewhere, and say whether it could be asked to."""
+        if status.get("launcher") is None:
+            return False
+        from kplug.runs.launchers import kill_job
+
+        return self._wanted(lambda: kill_job(self.directory, self.spec))
+
     def _killed(self, status: Mapping[str, Any]) -> bool:
         """Kill the worker, and say whether there was one; who sees it gone finds there that this was wanted."""
-        if not is_killable(status):
-            return False  # what is written below would stop it where it is
+        # What is written for it would stop one that cannot be killed where it is.
+        return is_killable(status) and self._wanted(lambda: kill(status))
+
+    def _wanted(self, killed: Callable[[], bool]) -> bool:
+        """Kill a worker, and leave word for who sees it gone."""
         with contextlib.suppress(OSError):
             write_atomically(self.directory.control, KILL)
         done = False
         try:
-            done = kill(status)
+            done = killed()
         finally:
             if not done:
                 with contextlib.suppress(OSError):

@@ -14,7 +14,14 @@ from kplug.runs.devices import DEVICE_PATTERN
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-SECTIONS = {"model": "model", "dataset": "dataset", "loss": "loss", "optimizer": "optimizer", "schedule": "schedule"}
+SECTIONS = {
+    "model": "model",
+    "dataset": "dataset",
+    "loss": "loss",
+    "optimizer": "optimizer",
+    "schedule": "schedule",
+    "launcher": "launcher",
+}
 """Field of the spec -> kind of the component it names."""
 
 LISTS = {"metrics": "metric", "callbacks": "callback"}
@@ -50,6 +57,7 @@ class RunSpec(_Strict):
         optimizer: The optimizer, where the model's own is not wanted.
         schedule: How the learning rate changes from step to step; it stays as it is by default. It begins at the
             optimizer's learning rate and spans the whole run where it does not say otherwise.
+        launcher: What starts the worker; this machine does by default.
         metrics: Metrics besides those that the model brings.
         callbacks: Keras callbacks, called in this order.
         epochs: How many times the training data are gone through.
@@ -74,6 +82,7 @@ class RunSpec(_Strict):
     loss: ComponentSpec | None = None
     optimizer: ComponentSpec | None = None
     schedule: ComponentSpec | None = None
+    launcher: ComponentSpec | None = None
     metrics: list[ComponentSpec] = []
     callbacks: list[ComponentSpec] = []
     epochs: Annotated[int, Field(ge=1)] = 10

@@ -17,6 +17,7 @@ KILL = "kill\n"
 """What stands in the control file of a run whose worker was killed because somebody wanted it."""
 
 _STATES = ENDED | {"queued", "starting", "running", "stopping"}
+_KILLED = "it was killed, as somebody asked"
 _START_PATIENCE = 60.0
 _OTHER_HOST_PATIENCE = 120.0
 _LARGEST = 2**53
@@ -45,17 +46,26 @@ def _why_lost(status: Mapping[str, Any], directory: RunDirectory) -> str | None:
         return "this directory is a copy: the process that its status speaks of works in another one"
     now = time.time()
     if status.get("pid") is None:
-        begun = max(status.get(moment) or 0.0 for moment in ("created", "resumed"))
-        return "its worker did not start" if abs(now - begun) > _START_PATIENCE else None
+        return _why_unborn(status, directory, now)
     worker = f"its process {status['pid']} on {status.get('host')}"
     alive = is_alive(status)
     if alive is None:
         # Clocks of two hosts differ, into the future as well.
         silent = abs(now - (status.get("heartbeat") or 0.0))
+        if status.get("launcher") is not None and _kill_was_wanted(directory):
+            return _KILLED
         return f"{worker} has given no sign of life for {silent:.0f} s" if silent > _OTHER_HOST_PATIENCE else None
     if alive:
         return None
-    return "it was killed, as somebody asked" if _kill_was_wanted(directory) else f"{worker} is gone without a word"
+    return _KILLED if _kill_was_wanted(directory) else f"{worker} is gone without a word"
+
+
+def _why_unborn(status: Mapping[str, Any], directory: RunDirectory, now: float) -> str | None:
+    """Return what speaks for a worker that has not begun never beginning, or `None`."""
+    if status.get("launcher") is not None:  # it may wait for hours, wherever it is
+        return _KILLED if _kill_was_wanted(directory) else None
+    begun = max(status.get(moment) or 0.0 for moment in ("created", "resumed"))
+    return "its worker did not start" if abs(now - begun) > _START_PATIENCE else None
 
 
 def _kill_was_wanted(directory: RunDirectory) -> bool:
@@ -119,7 +129,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         (
             *("state", "host", "error", "traceback", "phase", "artifact_error", "evaluation_error"),
-            *("process_start", "pid_namespace", "cwd", "parent", "data_sha256"),
+            *("process_start", "pid_namespace", "cwd", "parent", "launcher", "data_sha256"),
         ),
         _is_text,
     ),

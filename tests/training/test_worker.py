@@ -285,3 +285,28 @@ def test_the_worker_is_in_a_session_of_its_own(tmp_path):
     assert os.getsid(run.status["pid"]) != os.getsid(0)
     run.stop()
     wait(run)
+
+
+def test_a_plugins_launcher_starts_the_worker_with_no_more_than_it_was_given(install_plugin, tmp_path):
+    # As a cluster would: later, in an environment of its own, and by a process that has gone since.
+    source = """
+        import os, shlex, subprocess, sys
+
+        class Elsewhere:
+            "Starts the worker from an empty environment."
+
+            def __init__(self, delay: float = 0.5):
+                self.delay = delay
+
+            def start(self, job):
+                given = [f"{name}={value}" for name, value in job.environment.items()]
+                command = shlex.join(["env", "-i", f"HOME={os.environ['HOME']}", *given, *job.command])
+                line = f"(sleep {self.delay}; {command}) >>{shlex.quote(str(job.log))} 2>&1 </dev/null &"
+                subprocess.run(["sh", "-c", line], check=True, start_new_session=True)
+                return "elsewhere 1"
+    """
+    install_plugin("kplug-far", {"kplug.launchers": {"elsewhere": "far_parts:Elsewhere"}}, {"far_parts.py": source})
+    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 1, "launcher": "far/elsewhere"}, *DENSE)
+    assert wait(run).state == "completed", run.log()
+    assert run.status["launcher"] == "far/elsewhere"
+    assert run.last_metrics()["loss"] > 0

@@ -11,7 +11,7 @@ from typing import Any
 from kplug.plain_text import moment, safe_line
 from kplug_tui.detail import RunDetail
 
-_COMPONENTS = ("model", "dataset", "loss", "optimizer", "schedule")
+_COMPONENTS = ("model", "dataset", "loss", "optimizer", "schedule", "launcher")
 _LISTS = ("metrics", "callbacks")
 
 

@@ -16,6 +16,7 @@ _CHOICES = {
     "loss": "What is made small, where the model's own is not wanted.",
     "optimizer": "How the weights are changed, where the model's own is not wanted.",
     "schedule": "How the learning rate changes from step to step. It stays as it is by default.",
+    "launcher": "What starts the run. This machine does by default; plugins bring others, for clusters say.",
     "metrics": "What is reported besides what the model brings. Several can be added.",
     "callbacks": "What is done between batches and epochs, in this order. Several can be added.",
 }

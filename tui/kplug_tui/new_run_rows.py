@@ -26,6 +26,7 @@ TITLES = {
     "loss": "Loss",
     "optimizer": "Optimizer",
     "schedule": "Schedule",
+    "launcher": "Launcher",
     "metrics": "Metric",
     "callbacks": "Callback",
 }
@@ -249,7 +250,7 @@ def _nothing(form: NewRunForm, place: Place) -> str:
         if model is None or model.own_loss:
             return "the model's own"
         return f"{model.loss} (the model's)" if model.loss else ""
-    return "none: constant" if head == "schedule" else ""
+    return {"schedule": "none: constant", "launcher": "this machine"}.get(head, "")
 
 
 def _brought(form: NewRunForm, name: str) -> str:

@@ -16,7 +16,13 @@ from kplug.runs.completion import LISTS, SECTIONS
 SchemaOf = Callable[[str, str, str], Schema | None]
 """Gives the schema of a parameter: of which kind of component, of which name, and which parameter."""
 
-_FLAGS = {"dataset": "--data", "loss": "--loss", "optimizer": "--optimizer", "schedule": "--schedule"}
+_FLAGS = {
+    "dataset": "--data",
+    "loss": "--loss",
+    "optimizer": "--optimizer",
+    "schedule": "--schedule",
+    "launcher": "--launcher",
+}
 _LIST_FLAGS = {"metrics": "--metric", "callbacks": "--callback"}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
