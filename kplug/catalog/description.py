@@ -13,6 +13,7 @@ from kplug.catalog.facts import INFO_FIELDS
 from kplug.catalog.parameters import Parameter
 from kplug.catalog.registration import is_registered, registered_object
 from kplug.catalog.resolution import withheld_because
+from kplug.catalog.surroundings import surroundings
 from kplug.errors import BrokenComponentError
 
 _CHILDREN_AT_ONCE = 4
@@ -124,8 +125,9 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
     found.update({one: _learned_here(one) for one in wanted if is_registered(one)})
     withheld = wanted.intersection(catalog().withheld)
     found.update({one: Description(one, status="broken", error=withheld_because(one)) for one in withheld})
+    now = surroundings()
     for siblings in _origins(one for one in wanted if one not in found):
-        records = description_cache.read(siblings)
+        records = description_cache.read(siblings, now)
         found.update(
             (one, _from_record(one, records[one.kind, one.name]))
             for one in siblings
@@ -137,7 +139,7 @@ def known(wanted: Iterable[Component]) -> dict[Component, Description]:
 def _inspect(siblings: tuple[Component, ...]) -> list[Description]:
     from kplug.catalog.child import inspect_in_child
 
-    key = description_cache.key_of(siblings)
+    key = description_cache.key_of(siblings, surroundings())
     records = inspect_in_child(siblings)
     description_cache.write(siblings, records, key)
     return [_from_record(one, records[one.kind, one.name]) for one in siblings]

@@ -18,7 +18,7 @@ from kplug.catalog.component import (
     namespace_fault,
     namespace_of,
 )
-from kplug.catalog.installed_metadata import read_headers, read_text
+from kplug.catalog.installed_metadata import distributions_with, read_headers
 from kplug.catalog.registration import registered
 
 
@@ -100,10 +100,8 @@ def catalog() -> Catalog:
     rules = read_rules()
     unreadable: list[UnreadableDistribution] = []
     seen: set[str] = set()
-    for distribution in metadata.distributions():
+    for distribution in distributions_with("kplug."):
         try:
-            if "kplug." not in read_text(distribution, "entry_points.txt"):
-                continue
             headers = read_headers(distribution)
             spelt, version = headers["name"][0], headers["version"][0]
             # As on sys.path: the first distribution of a name hides the later ones.

@@ -1,10 +1,71 @@
-"""Reading the metadata of installed distributions: a thousand files in the time that a command may take."""
+"""Reading the metadata of installed distributions: a thousand folders in the time that a command may take."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterable, Iterator
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
+
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+
+
+def metadata_folders(place: str) -> list[str]:
+    """Return the folders with the metadata of distributions that lie in a directory of `sys.path`.
+
+    Raises:
+        OSError: If it is no directory that can be read.
+    """
+    return [
+        entry.path for entry in os.scandir(place or ".") if entry.name.endswith((".dist-info", ".egg-info", "EGG-INFO"))
+    ]
+
+
+def distributions_with(word: str) -> Iterator[metadata.Distribution]:
+    """Give the installed distributions in whose entry points a word occurs, or may occur; the first on the path first.
+
+    They are those of `importlib.metadata.distributions()`, without making an object of each of a thousand.
+
+    Args:
+        word: The word, in ASCII.
+    """
+    for finder in sys.meta_path:
+        if finder is PathFinder:
+            for place in sys.path:
+                yield from _in_place(place, word)
+        elif hasattr(finder, "find_distributions"):
+            yield from _with_word(word, finder.find_distributions(metadata.DistributionFinder.Context()))
+
+
+def _in_place(place: str, word: str) -> Iterator[metadata.Distribution]:
+    try:
+        folders = metadata_folders(place)
+    except OSError:  # an archive, or nothing
+        yield from _with_word(word, PathFinder.find_distributions(metadata.DistributionFinder.Context(path=[place])))
+        return
+    for folder in folders:
+        try:
+            # Reading bytes takes half as long as reading text.
+            with open(f"{folder}{os.sep}entry_points.txt", "rb", buffering=0) as file:  # noqa: PTH123
+                found = word.encode() in file.read()
+        except _NOTHING_THERE:
+            continue
+        except OSError:  # whoever reads it again is told
+            found = True
+        if found:
+            yield metadata.Distribution.at(folder)
+
+
+def _with_word(word: str, distributions: Iterable[metadata.Distribution]) -> Iterator[metadata.Distribution]:
+    for one in distributions:
+        try:
+            found = word in (one.read_text("entry_points.txt") or "")
+        except (ValueError, OSError):
+            found = True
+        if found:
+            yield one
 
 
 def read_text(distribution: metadata.Distribution, name: str) -> str:
@@ -21,7 +82,7 @@ def read_text(distribution: metadata.Distribution, name: str) -> str:
     try:
         with open(f"{folder}{os.sep}{name}", encoding="utf-8") as file:  # noqa: PTH123
             return file.read()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+    except _NOTHING_THERE:
         return ""
 
 

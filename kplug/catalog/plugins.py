@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kplug.catalog.admission import normalized
 from kplug.catalog.component import OWN_NAMESPACE, Component, namespace_of
-from kplug.catalog.description import known
+from kplug.catalog.description import Description, known
 from kplug.catalog.discovery import catalog
 from kplug.catalog.plugin_settings import read_disabled, set_disabled
 from kplug.errors import KplugError, UnknownPluginError
@@ -57,7 +57,8 @@ def plugins() -> tuple[Plugin, ...]:
     of: dict[str, list[Component]] = {}
     for component in sorted((*found.components, *found.withheld)):
         of.setdefault(component.distribution, []).append(component)
-    read = [_plugin(distribution, components) for distribution, components in of.items()]
+    descriptions = known(found.components)
+    read = [_plugin(distribution, components, descriptions) for distribution, components in of.items()]
     unreadable = [Plugin(one.name, "", (), BROKEN, one.error) for one in found.unreadable]
     return tuple(sorted((*read, *unreadable), key=lambda one: (one.namespace != OWN_NAMESPACE, one.distribution)))
 
@@ -123,15 +124,15 @@ def _installed(distribution: str) -> bool:
     return any(normalized(one.distribution) == distribution for one in plugins())
 
 
-def _plugin(distribution: str, components: list[Component]) -> Plugin:
+def _plugin(distribution: str, components: list[Component], known_of: Mapping[Component, Description]) -> Plugin:
     version = components[0].version
     refused = catalog().refusals.get(normalized(distribution))
     if refused is not None:
         return Plugin(distribution, version, tuple(components), refused.state, refused.error)
-    descriptions = known(components)
-    broken = [descriptions[one] for one in components if one in descriptions and descriptions[one].broken]
+    descriptions = [known_of[one] for one in components if one in known_of]
+    broken = [one for one in descriptions if one.broken]
     if not broken:
-        heavy = sorted({name for one in descriptions.values() for name in one.imports})
+        heavy = sorted({name for one in descriptions for name in one.imports})
         error = f"imports {', '.join(heavy)} besides Keras' backend" if heavy else None
         return Plugin(distribution, version, tuple(components), ENABLED, error)
     error = f"{broken[0].component.name}: {broken[0].error}"

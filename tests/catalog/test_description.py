@@ -1,6 +1,7 @@
 """Descriptions: learned in a child process, kept on disk, and harmless whatever a plugin does."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 import kplug
 from kplug import child_process
-from kplug.catalog import child, description_cache
+from kplug.catalog import child
 from kplug.catalog.description import describe, describe_all, known, require
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.resolution import resolve
@@ -159,11 +160,43 @@ def test_a_description_holds_for_one_backend(acme, monkeypatch):
     assert known([component]) == {}
 
 
-@pytest.mark.parametrize("changed", ["_keras_version", "__version__"])
-def test_a_description_holds_for_one_version_of_keras_and_kplug(acme, monkeypatch, changed):
+def test_a_description_holds_for_one_version_of_keras(acme, install_plugin):
     component = describe(resolve("acme/wavelet")).component
-    monkeypatch.setattr(description_cache, changed, "9.9" if changed == "__version__" else lambda: "9.9")
+    install_plugin("unrelated", {}, version="9.9")
+    assert list(known([component])) == [component]
+    install_plugin("keras", {}, version="9.9")
     assert known([component]) == {}
+
+
+def test_a_description_holds_for_one_version_of_kplug(acme, monkeypatch):
+    component = describe(resolve("acme/wavelet")).component
+    monkeypatch.setattr(kplug, "__version__", "9.9")
+    assert known([component]) == {}
+
+
+@pytest.mark.parametrize("part", ["prefix", "version"])
+def test_two_environments_that_share_a_cache_keep_their_own_descriptions(acme, monkeypatch, part):
+    here = {getattr(sys, part): describe(resolve("acme/wavelet"))}
+    monkeypatch.setattr(sys, part, f"{getattr(sys, part)} of another")
+    assert known([resolve("acme/wavelet")]) == {}
+    here[getattr(sys, part)] = describe(resolve("acme/wavelet"))
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a child was started"))
+    for value, description in here.items():
+        monkeypatch.setattr(sys, part, value)
+        assert describe(resolve("acme/wavelet")) == description
+
+
+def test_two_places_with_a_plugin_of_one_name_and_version_keep_their_own_descriptions(acme, tmp_path, monkeypatch):
+    shutil.copytree(acme, tmp_path / "elsewhere")
+    source = tmp_path / "elsewhere" / "kplug_acme" / "losses.py"
+    source.write_text(source.read_text().replace("Compares wavelet coefficients.", "Something else."))
+    summaries = {str(tmp_path / "elsewhere"): "Something else.", str(acme): "Compares wavelet coefficients."}
+    for place, summary in summaries.items():
+        monkeypatch.setattr(sys, "path", [place, *sys.path[1:]])
+        assert describe(resolve("acme/wavelet")).summary == summary
+    for place, summary in summaries.items():
+        monkeypatch.setattr(sys, "path", [place, *sys.path[1:]])
+        assert known([resolve("acme/wavelet")])[resolve("acme/wavelet")].summary == summary
 
 
 def test_a_damaged_cache_is_done_without(acme, home):

@@ -1,4 +1,7 @@
+import shutil
+import sys
 from importlib import metadata
+from importlib.machinery import PathFinder
 
 import pytest
 
@@ -74,15 +77,50 @@ def test_of_two_distributions_of_one_namespace_the_first_by_name_owns_a_name(ins
     assert faults == {"acme": None, "kplug-acme": "acme/wavelet is already declared as acme:Wavelet"}
 
 
-def test_the_order_on_the_path_does_not_say_whose_a_name_is(install_plugin, monkeypatch):
-    for name in ("acme", "kplug-acme"):
-        install_plugin(name, {"kplug.losses": {"wavelet": f"{name.replace('-', '_')}:Wavelet"}})
-    found = list(metadata.distributions())
-    for order in (found, found[::-1]):
-        monkeypatch.setattr("importlib.metadata.distributions", lambda order=order: order)
+def test_the_order_on_the_path_does_not_say_whose_a_name_is(install_plugin, tmp_path, monkeypatch):
+    site = install_plugin("acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "kplug_acme:Wavelet"}})
+    (tmp_path / "other").mkdir()
+    (site / "kplug_acme-1.0.dist-info").rename(tmp_path / "other" / "kplug_acme-1.0.dist-info")
+    others = sys.path[1:]
+    for places in ([str(site), str(tmp_path / "other")], [str(tmp_path / "other"), str(site)]):
+        monkeypatch.setattr(sys, "path", [*places, *others])
         catalog.cache_clear()
         faults = {one.distribution: one.fault for one in components("loss") if one.id == "acme/wavelet"}
-        assert faults["acme"] is None
+        assert faults == {"acme": None, "kplug-acme": "acme/wavelet is already declared as acme:Wavelet"}
+
+
+def test_the_first_distribution_of_a_name_on_the_path_hides_the_others(install_plugin, tmp_path, monkeypatch):
+    site = install_plugin("acme", {"kplug.losses": {"hidden": "acme:hidden"}})
+    info = tmp_path / "first" / "Acme-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: Acme\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[kplug.losses]\nshown = acme:shown\n")
+    monkeypatch.setattr(sys, "path", [str(info.parent), str(site), *sys.path[1:]])
+    catalog.cache_clear()
+    assert [(one.name, one.version) for one in components("loss") if one.namespace == "acme"] == [("shown", "2.0")]
+
+
+def test_distributions_in_an_archive_and_of_another_finder_are_found(install_plugin, tmp_path, monkeypatch):
+    site = install_plugin("packed", {"kplug.losses": {"part": "packed:part"}})
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", site)
+    elsewhere = tmp_path / "elsewhere"
+    site.rename(elsewhere)
+    monkeypatch.syspath_prepend(archive)
+
+    class Finder:
+        @staticmethod
+        def find_spec(*_):
+            return None
+
+        @staticmethod
+        def find_distributions(context):
+            (elsewhere / "packed-1.0.dist-info" / "METADATA").write_text("Name: found\nVersion: 3\n")
+            return PathFinder.find_distributions(metadata.DistributionFinder.Context(path=[str(elsewhere)]))
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    catalog.cache_clear()
+    assert {one.id for one in components("loss")} >= {"packed/part", "found/part"}
 
 
 @pytest.mark.parametrize(
@@ -114,5 +152,5 @@ def test_unreadable_metadata_costs_nobody_else_anything(install_plugin):
 def test_the_catalog_is_read_once_per_process(install_plugin, monkeypatch):
     install_plugin("acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
     first = components()
-    monkeypatch.setattr("importlib.metadata.distributions", lambda: pytest.fail("read again"))
+    monkeypatch.setattr("kplug.catalog.discovery.distributions_with", lambda _: pytest.fail("read again"))
     assert components() == first

@@ -1,12 +1,14 @@
 """Plugins: which are used, which are not, and how a person says so."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
 
 import kplug
-from kplug.catalog.description import describe
+from kplug.catalog.description import describe, describe_all
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.plugin_settings import settings_file
 from kplug.catalog.plugins import disable, enable, plugin, plugins
@@ -253,3 +255,44 @@ def test_a_plugin_known_to_be_broken_is_shown_so_with_its_error(acme):
 def test_more_than_one_broken_component_are_counted(install_plugin, home):
     install_plugin("acme", {"kplug.losses": {"One": "a:b", "Two": "a:b", "three": "a:b"}})
     assert plugin("acme").error.endswith("(and 1 more of its 3 components)")
+
+
+COUNT_OPENED = """
+import collections, json, os, sys
+opened = collections.Counter()
+sys.addaudithook(lambda event, details: opened.update([str(details[0])]) if event == "open" else None)
+from kplug.catalog.description import known
+from kplug.catalog.discovery import components
+from kplug.catalog.plugins import plugins
+found = {list}
+print(json.dumps([found, opened]))
+"""
+
+
+@pytest.mark.parametrize("listing", ["len(plugins())", "len(known(components()))"])
+def test_listing_opens_no_file_more_often_than_it_must(install_plugin, home, listing):
+    for number in range(20):
+        parts = {f"part{index}": f"parts{number}:part{index}" for index in range(3)}
+        source = "".join(f"def part{index}(): ..." + chr(10) for index in range(3))
+        site = install_plugin(f"plugin{number}", {"kplug.losses": parts}, {f"parts{number}.py": source})
+        install_plugin(f"package{number}", {"console_scripts": {"run": "package:main"}})
+    describe_all(one for one in components("loss") if one.namespace.startswith("plugin"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", COUNT_OPENED.replace("{list}", listing)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found, opened = json.loads(done.stdout)
+    assert found > 20
+    descriptions = home / "cache" / "descriptions"
+    assert [opened.get(str(file)) for file in descriptions.iterdir()] == [1] * 20
+    in_site = {path: count for path, count in opened.items() if path.startswith(str(site))}
+    for number in range(20):
+        # Once to see whether it is a plugin, and once by the standard library.
+        assert in_site.pop(str(site / f"plugin{number}-1.0.dist-info" / "entry_points.txt")) == 2
+        assert in_site.pop(str(site / f"plugin{number}-1.0.dist-info" / "METADATA")) == 1
+        assert in_site.pop(str(site / f"package{number}-1.0.dist-info" / "entry_points.txt")) == 1
+    assert in_site == {}
+    assert {count for path, count in opened.items() if path.endswith(("METADATA", "PKG-INFO"))} == {1}
