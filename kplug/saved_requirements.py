@@ -23,18 +23,22 @@ _MOST_BYTES = 2**16 - 1
 """What a zip file's comment can hold."""
 
 
-def registered_names(config: Any) -> Iterator[str]:
-    """Give the names under which the parts of a model's configuration that are not Keras' own are registered."""
+def registered_parts(config: Any) -> Iterator[tuple[str, str]]:
+    """Give the names under which the parts of a model's configuration that are not Keras' own are registered.
+
+    With each comes the module that the part was defined in, as far as the configuration tells: of functions, none.
+    """
     if isinstance(config, dict):
         # Of a function, Keras writes the name elsewhere than of a class.
-        name = config.get("config" if config.get("class_name") == "function" else "registered_name")
+        function = config.get("class_name") == "function"
+        name, module = config.get("config" if function else "registered_name"), config.get("module")
         if isinstance(name, str) and ">" in name:
-            yield name
+            yield name, module if isinstance(module, str) and not function else ""
         config = config.values()
     elif not isinstance(config, list):
         return
     for part in config:
-        yield from registered_names(part)
+        yield from registered_parts(part)
 
 
 def write_requirements(path: Path) -> None:
@@ -50,7 +54,7 @@ def write_requirements(path: Path) -> None:
     """
     with zipfile.ZipFile(path, "a") as archive:
         config = json.loads(archive.read("config.json"))
-        names = sorted({without_parameters(name) for name in registered_names(config)})
+        names = sorted({without_parameters(name) for name, _ in registered_parts(config)})
         needed = {name: one for name in names if (one := _requirement(name)) is not None}
         comment = json.dumps({_KEY: needed}).encode()
         if needed and len(comment) <= _MOST_BYTES:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kplug.catalog.keras_names import defined_in, parameters_in, with_parameters
 from kplug.catalog.loading import load
 from kplug.catalog.references import import_file, source_file
-from kplug.catalog.resolution import renamed
 from kplug.catalog.trust import how_to_trust, is_trusted
-from kplug.errors import BrokenComponentError, SavedModelError
+from kplug.errors import SavedModelError
 from kplug.runs.directory import RunDirectory
 from kplug.runs.own_files import references
 from kplug.runs.run import Run
-from kplug.saved_requirements import owners, read_requirements, registered_names, unregistered, what_is_missing
+from kplug.saved_owners import import_owners
+from kplug.saved_requirements import read_requirements, registered_parts, unregistered, what_is_missing
 
 
 def load_model(
@@ -59,7 +58,7 @@ def load_model(
     ```
     """
     path = Path(path)
-    registered, noted = _read(path)
+    registered, modules, noted = _read(path)
     import keras
 
     given = dict(custom_objects or {})
@@ -68,7 +67,7 @@ def load_model(
     in_files = [] if directory is None else [one for one in registered if _is_in_file(one) and one not in given]
     wanted = {name: registered[name] for name in {*unregistered(registered, given), *in_files}}
     names = sorted({name for name, _ in wanted.values()})
-    _import_owners(unregistered(names, given), given)
+    import_owners(path, {name: modules.get(name, "") for name in unregistered(names, given)}, given)
     missing = unregistered(names, given)
     own: dict[str, Any] = {}
     if directory is not None and (missing or in_files):
@@ -91,15 +90,16 @@ def _is_in_file(registered: str) -> bool:
     return registered.partition(">")[0].endswith(".py")
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
-    """Return the registered names in a model, each taken apart, and what was noted of the plugins that it needs."""
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, str], dict[str, Mapping[str, Any]]]:
+    """Return the registered names in a model, each taken apart, their modules, and what it was noted to need."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             noted = read_requirements(archive)
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError("its config.json describes no model")
-        names = {name: parameters_in(name) for name in sorted(set(registered_names(config)))}
+        modules = dict(registered_parts(config))
+        names = {name: parameters_in(name) for name in sorted(modules)}
     except FileNotFoundError:
         raise SavedModelError(f"There is no file {path}.") from None
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
@@ -107,31 +107,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
             f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
             "Save it with `model.save('name.keras')`."
         ) from error
-    return names, noted
-
-
-def _import_owners(names: Iterable[str], given: dict[str, Any]) -> None:
-    """Import the components that make the names known; a renamed one is given under its old name.
-
-    Raises:
-        BrokenComponentError: If a component of that very name cannot be imported.
-    """
-    for name in names:
-        namespace, _, attribute = name.partition(">")
-        owned = owners(name)
-        exact = [one for one in owned if one.target.rpartition(":")[2] == attribute]
-        for component in exact:
-            load(component)
-        # A part that is no component itself is defined where some component is.
-        for component in owned:
-            if not unregistered([name], given):
-                break
-            if component not in exact and component.kind != "optimizer":
-                with contextlib.suppress(BrokenComponentError):
-                    load(component)
-        if unregistered([name], given):
-            for component in renamed(f"{namespace}/{attribute}"):
-                given[name] = load(component)
+    return names, modules, noted
 
 
 def _run_of(path: Path) -> RunDirectory | None:
