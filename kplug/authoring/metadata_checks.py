@@ -9,11 +9,21 @@ from collections.abc import Iterator
 from kplug.authoring.finding import ERROR, OK, WARNING, Finding
 from kplug.authoring.subject import Subject
 from kplug.catalog.admission import normalized
-from kplug.catalog.component import GROUPS, OWN_NAMESPACE, SHIPPED_PACKAGES, namespace_fault
+from kplug.catalog.component import (
+    GROUPS,
+    OWN_NAMESPACE,
+    RESERVED,
+    SHIPPED_PACKAGES,
+    Component,
+    folded,
+    namespace_fault,
+    namespace_of,
+)
 from kplug.catalog.discovery import components
 from kplug.errors import KplugError
 
 _LICENCE = re.compile(r"(licen[cs]e|copying)", re.IGNORECASE)
+_OLD_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def check_names(subject: Subject) -> Iterator[Finding]:
@@ -41,6 +51,7 @@ def check_names(subject: Subject) -> Iterator[Finding]:
         else:
             yield Finding(OK, component.id, "entry point", component.target)
     yield from _namespace(subject)
+    yield from _aliases(subject)
 
 
 def _namespace(subject: Subject) -> Iterator[Finding]:
@@ -71,6 +82,59 @@ def _namespace(subject: Subject) -> Iterator[Finding]:
                 "name",
                 f"{other.id} has the same name: people must type {component.id}. Choose another if you can",
             )
+
+
+def _aliases(subject: Subject) -> Iterator[Finding]:
+    """Look whether each old name means one component, and can mean it."""
+    counted = Counter(_of_alias(subject, old) for old, _ in subject.aliases)
+    for old, new in subject.aliases:
+        meant = [one for one in subject.components if one.name == new and one.fault is None]
+        errors = list(_alias_errors(subject, old, new, meant))
+        if counted[_of_alias(subject, old)] > 1:
+            errors.append("it is declared twice. Case and _ do not matter")
+        warnings = [] if errors else list(_alias_warnings(subject, old, meant))
+        said = [(ERROR, one) for one in errors] or [(WARNING, one) for one in warnings] or [(OK, f"{meant[0].id} now")]
+        for level, message in said:
+            yield Finding(level, old if "/" in old else f"{subject.namespace}/{old}", "alias", message)
+
+
+def _of_alias(subject: Subject, old: str) -> tuple[str, str]:
+    namespace, slash, name = old.rpartition("/")
+    return folded(namespace if slash else subject.namespace), folded(name)
+
+
+def _alias_errors(subject: Subject, old: str, new: str, meant: list[Component]) -> Iterator[str]:
+    namespace, slash, name = old.rpartition("/")
+    if not _OLD_NAME.fullmatch(name) or (slash and namespace_of(namespace) != namespace):
+        yield "an old name is a component's or a class's: `haar_net`, `HaarNet` or, of another plugin, `old/haar_net`"
+    elif slash and namespace == subject.namespace:
+        yield f"it is never looked up: declare {name!r}, without the plugin's own namespace"
+    elif slash and namespace in RESERVED:
+        yield f"it is never looked up: the namespace {namespace!r} is {RESERVED[namespace]}"
+    if not meant:
+        names = ", ".join(sorted({one.name for one in subject.components}))
+        yield f"{new!r} is no component of this plugin; its components are: {names}"
+    live = [one for one in subject.components if folded(name) in _live_names(one)]
+    live = [one for one in live if one not in meant or folded(name) == folded(new)]
+    if live and not slash:
+        yield f"{live[0].id} ({live[0].target}) is called so now, and that goes before what was. Remove the alias"
+
+
+def _alias_warnings(subject: Subject, old: str, meant: list[Component]) -> Iterator[str]:
+    namespace, slash, name = old.rpartition("/")
+    others = [one for one in components() if normalized(one.distribution) != normalized(subject.distribution)]
+    if len({one.target for one in meant}) > 1:
+        kinds = " or ".join(f"{one.kind} {one.id}" for one in meant)
+        yield f"it could be {kinds}: `kplug.load_model` refuses models where their packages do not decide it"
+    if slash and any(one.namespace == namespace for one in others):
+        yield f"it has no effect where a plugin with the namespace {namespace!r} is installed, as it is here"
+    taken = [one for one in others if not slash and folded(one.name) == folded(name)]
+    if taken:
+        yield f"{taken[0].id} has that name: whoever types it alone means that one"
+
+
+def _live_names(component: Component) -> set[str]:
+    return {folded(component.name), folded(component.target.rpartition(":")[2])}
 
 
 def check_requirements(subject: Subject) -> Iterator[Finding]:

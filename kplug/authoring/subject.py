@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from kplug.catalog.component import GROUPS, Component, entry_point_fault, namespace_of
+from kplug.catalog.component import ALIASES, GROUPS, Component, entry_point_fault, namespace_of
 from kplug.errors import PluginError
 
 
@@ -23,6 +23,7 @@ class Subject:
         requires: What it requires, one line each.
         files: The files that it installs; empty where that is not known.
         import_path: A directory to import it from, or `None` if it is installed.
+        aliases: What it declares as old names, each with what the component is called now.
     """
 
     distribution: str
@@ -32,6 +33,7 @@ class Subject:
     requires: tuple[str, ...]
     files: tuple[str, ...]
     import_path: Path | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -90,12 +92,13 @@ def _subject(distribution: metadata.Distribution, import_path: Path | None = Non
             dict.fromkeys(
                 one.group
                 for one in distribution.entry_points
-                if one.group.startswith("kplug.") and one.group not in {*GROUPS, "kplug.aliases"}
+                if one.group.startswith("kplug.") and one.group not in {*GROUPS, ALIASES}
             )
         ),
         tuple(distribution.requires or ()),
         tuple(files),
         import_path,
+        tuple((one.name, one.value) for one in distribution.entry_points if one.group == ALIASES),
     )
 
 

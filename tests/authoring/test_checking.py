@@ -73,6 +73,59 @@ def test_names_requirements_and_files_are_looked_at_without_an_import(tmp_path, 
     assert len(errors) == 5
 
 
+def aliased(tmp_path, old, new, name="kplug-bad"):
+    """Return level and message of what is said of one alias in a plugin with a few parts."""
+    groups = {
+        "kplug.losses": {"haar": "kplug_bad.losses:Haar", "both": "kplug_bad.losses:Both"},
+        "kplug.metrics": {"haar": "kplug_bad.losses:Haar", "both": "kplug_bad.metrics:Both"},
+        "kplug.layers": {"db_four": "kplug_bad.layers:Daubechies"},
+    }
+    subject = unpack(tmp_path, {**groups, "kplug.aliases": {old: new}}, {"kplug_bad/losses.py": ""}, name=name)
+    (finding,) = (one for one in check_names(subject) if one.check == "alias")
+    return finding.subject, finding.level, finding.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "subject", "level", "message"),
+    [
+        ("wavelet", "haar", "bad/wavelet", "ok", "bad/haar now"),
+        ("WaveletLoss", "haar", "bad/WaveletLoss", "ok", "bad/haar now"),
+        ("old-acme/wavelet", "haar", "old-acme/wavelet", "ok", "bad/haar now"),
+        ("wavelet", "harr", "bad/wavelet", "error", "'harr' is no component of this plugin; its components are: both,"),
+        ("wavelet", "bad/haar", "bad/wavelet", "error", "'bad/haar' is no component"),
+        ("wave let", "haar", "bad/wave let", "error", "an old name is a component's or a class's"),
+        ("Old_Acme/wavelet", "haar", "Old_Acme/wavelet", "error", "an old name is a component's or a class's"),
+        ("bad/wavelet", "haar", "bad/wavelet", "error", "never looked up: declare 'wavelet', without"),
+        ("kplug/wavelet", "haar", "kplug/wavelet", "error", "never looked up: the namespace 'kplug' is kplug's own"),
+        ("DBFour", "haar", "bad/DBFour", "error", "bad/db_four (kplug_bad.layers:Daubechies) is called so now"),
+        ("Daubechies", "haar", "bad/Daubechies", "error", "bad/db_four (kplug_bad.layers:Daubechies) is called so now"),
+        ("Haar", "haar", "bad/Haar", "error", "bad/haar (kplug_bad.losses:Haar) is called so now"),
+        ("wavelet", "both", "bad/wavelet", "warning", "it could be loss bad/both or metric bad/both"),
+        (
+            "taken/wavelet",
+            "haar",
+            "taken/wavelet",
+            "warning",
+            "it has no effect where a plugin with the namespace 'taken'",
+        ),
+        ("focal_loss", "haar", "bad/focal_loss", "warning", "kplug/focal_loss has that name"),
+    ],
+)
+def test_old_names_mean_one_component_and_can_mean_it(
+    tmp_path, install_plugin, home, old, new, subject, level, message
+):
+    install_plugin("kplug-taken", {"kplug.losses": {"taken": "taken:part"}})
+    said = aliased(tmp_path / "wheel", old, new)
+    assert said[:2] == (subject, level)
+    assert message in said[2]
+
+
+def test_an_old_name_that_is_declared_twice(tmp_path, home):
+    groups = {"kplug.losses": {"one": "bad:One", "two": "bad:Two"}, "kplug.aliases": {"was": "one", "Was": "two"}}
+    said = [one for one in check_names(unpack(tmp_path, groups, {"bad.py": ""})) if one.check == "alias"]
+    assert [(one.level, one.message) for one in said] == [(ERROR, "it is declared twice. Case and _ do not matter")] * 2
+
+
 def test_a_sound_wheel_and_a_class_of_another_package_are_ok(tmp_path, without_importing):
     subject = unpack(
         tmp_path,
