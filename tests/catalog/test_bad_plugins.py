@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 
+import keras
+import numpy as np
 import pytest
 
+import kplug
 from kplug.catalog import child
 from kplug.catalog.description import describe_all, known
 from kplug.catalog.discovery import catalog, components
+from kplug.catalog.loading import load
 from kplug.catalog.plugins import plugin, plugins
 from kplug.catalog.resolution import resolve
-from kplug.errors import BrokenComponentError, UnavailableComponentError
+from kplug.errors import AmbiguousNameError, BrokenComponentError, UnavailableComponentError
+from kplug.training.artifacts import save_model
 
 pytestmark = pytest.mark.neutral
 
@@ -85,6 +91,64 @@ def test_listing_runs_none_of_them(gallery, run_kplug):
     assert {one["state"] for one in json.loads(listed.stdout)} == {"enabled"}
     assert known(of("raising")) == {}
     assert time.monotonic() - begun < 60  # one of them would hang for ever
+
+
+def bad_modules():
+    return {name for name in sys.modules if name.removesuffix("_parts") in FAULTS}
+
+
+def test_getting_and_loading_a_part_of_the_fine_one_imports_no_other(gallery):
+    assert kplug.get("fine/part", "loss").__doc__ == "Fine."
+    assert load(resolve("fine/part")) is kplug.get("fine/part")
+    with pytest.raises(AmbiguousNameError, match=r"could mean any of: .*fine/part .*hanging/part"):
+        kplug.get("part")
+    assert bad_modules() == set()
+
+
+@pytest.mark.parametrize("name", ["raising", "exiting", "misspelt", "lacking", "empty", "endless"])
+def test_getting_a_bad_one_names_it_and_leaves_the_fine_one_to_be_had(gallery, name):
+    fault = FAULTS[name][1].partition(" (")[0]
+    with pytest.raises(BrokenComponentError, match=rf"^loss {name}/part \(kplug-{name} 1\.0\) .*{re.escape(fault)}"):
+        kplug.get(f"{name}/part")
+    with pytest.raises(BrokenComponentError, match=rf"^loss {name}/part"):
+        load(*of(name))
+    assert kplug.get("fine/part").__doc__ == "Fine."
+
+
+def test_a_model_of_a_good_plugin_loads_among_the_bad_ones(gallery, install_plugin, tmp_path):
+    source = """
+        import keras
+
+        @keras.saving.register_keras_serializable(package="good")
+        class Inner(keras.layers.Layer):
+            def call(self, inputs):
+                return inputs + 1
+
+        class Outer(keras.layers.Layer):
+            def build(self, shape):
+                self.inner = Inner()
+
+            def call(self, inputs):
+                return self.inner(inputs)
+
+        def distance(y_true, y_pred):
+            return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+    """
+    groups = {"kplug.layers": {"outer": "good_parts:Outer"}, "kplug.losses": {"part": "good_parts:distance"}}
+    install_plugin("kplug-good", groups, {"good_parts.py": source})
+    model = keras.Sequential([keras.Input((3,)), kplug.get("good/outer")(), sys.modules["good_parts"].Inner()])
+    model.compile("sgd", kplug.get("good/part"))
+    save_model(model, tmp_path)
+    # Uninstalled from this process: everything must be found again.
+    del sys.modules["good_parts"]
+    for name in [one for one in keras.saving.get_custom_objects() if one.startswith("good>")]:
+        del keras.saving.get_custom_objects()[name]
+    begun = time.monotonic()
+    again = kplug.load_model(tmp_path / "model.keras")
+    assert time.monotonic() - begun < 60  # one of them would hang for ever
+    assert again.predict(np.zeros((2, 3)), verbose=0).tolist() == [[2.0] * 3] * 2
+    assert again.evaluate(np.zeros((2, 3)), np.zeros((2, 3)), verbose=0) == 2.0
+    assert bad_modules() == set()
 
 
 def test_one_that_prints_is_no_worse_than_another(install_plugin, home, run_kplug):
