@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from kplug.catalog.component import OWN_NAMESPACE, Component
 from kplug.catalog.keras_names import give_keras_name, give_keras_names
-from kplug.catalog.references import FILE_MODULE, import_file
+from kplug.catalog.references import FILE_MODULE, import_file, read_source
 from kplug.catalog.registration import is_registered, registered_object
 from kplug.catalog.resolution import resolve
+from kplug.catalog.sibling_files import insist_alone, lying_beside, refusal
 from kplug.errors import BrokenComponentError
 
 
@@ -54,9 +56,27 @@ def load(component: Component) -> Any:
 
 
 def import_target(target: str) -> Any:
-    """Import what an entry point's value, `module:attribute`, or a reference refers to."""
+    """Import what an entry point's value, `module:attribute`, or a reference refers to, to learn what it is.
+
+    Raises:
+        ImportError: If it is in a file that imports others beside it, which a run would not have.
+        Exception: Whatever importing it raises.
+    """
     place, _, attributes = target.rpartition(":")
-    return _attribute_of(_import_place(place), attributes)
+    return _attribute_of(_import_alone(Path(place)) if place.endswith(".py") else _import_place(place), attributes)
+
+
+def _import_alone(path: Path) -> ModuleType:
+    before = set(sys.modules)
+    try:
+        module = import_file(path)
+    except ModuleNotFoundError as error:
+        beside = lying_beside(error.name, path)
+        if beside is None:
+            raise
+        raise ImportError(refusal([beside.name])) from error
+    insist_alone(path, read_source(path), set(sys.modules) - before - {module.__name__})
+    return module
 
 
 def _import_place(place: str, digest: str | None = None) -> ModuleType:

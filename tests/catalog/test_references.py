@@ -1,5 +1,6 @@
 """Parts named by where they are: `path/to/file.py:Object` and `package.module:Object`."""
 
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from kplug.catalog.description import describe, known
 from kplug.catalog.loading import load
 from kplug.catalog.resolution import resolve
 from kplug.errors import BrokenComponentError, UnknownComponentError
+from kplug.runs.completion import complete
 
 pytestmark = pytest.mark.neutral
 
@@ -115,6 +117,77 @@ def test_a_file_with_errors_is_broken_and_says_which(file, source, error):
     description = describe(resolve(f"{file}:WaveletLoss", "loss"))
     assert description.broken
     assert error in description.error
+
+
+BESIDE = (
+    r"it imports {}, beside it, and a run keeps a copy of the one file only\. Put what it needs into the file, or make "
+    r"a package of them: kplug plugins new NAME$"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("import neighbour", "neighbour.py"),
+        ("from neighbour import x as y", "neighbour.py"),
+        ("import importlib; importlib.import_module('neighbour')", "neighbour.py"),
+        ("def later():\n    import neighbour", "neighbour.py"),
+        ("import folder.part, neighbour", "folder, neighbour.py"),
+        ("try:\n    import neighbour\nexcept ImportError:\n    pass", "neighbour.py"),
+    ],
+)
+def test_a_file_that_imports_others_beside_it_is_refused_before_a_run_starts(file, monkeypatch, source, named):
+    (file.parent / "neighbour.py").write_text("x = 1")
+    (file.parent / "folder").mkdir()
+    (file.parent / "folder" / "part.py").write_text("")
+    file.write_text(f"{source}\n{SOURCE}")
+    monkeypatch.syspath_prepend(str(file.parent))
+    description = describe(resolve(f"{file}:WaveletLoss", "loss"))
+    assert description.broken
+    assert re.fullmatch("ImportError: " + BESIDE.format(re.escape(named)), description.error)
+    with pytest.raises(BrokenComponentError, match=BESIDE.format(re.escape(named))):
+        complete({"model": "vae", "dataset": "digits", "metrics": [f"{file}:WaveletLoss"]})
+
+
+def test_a_file_whose_neighbour_is_not_found_says_so_too(file):
+    (file.parent / "neighbour.py").write_text("")
+    file.write_text(f"import neighbour\n{SOURCE}")
+    error = describe(resolve(f"{file}:WaveletLoss", "loss")).error
+    assert re.fullmatch("ImportError: " + BESIDE.format("neighbour.py"), error)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import neighbour",
+        "try:\n    import not_there_at_all\nexcept ImportError:\n    pass",
+        "import json, pydantic",
+    ],
+)
+def test_a_file_that_stands_alone_may_lie_among_others(file, monkeypatch, source):
+    for name in ("neighbour", "json"):
+        (file.parent / f"{name}.py").write_text("")
+    file.write_text(f"{source}\n{SOURCE}")
+    monkeypatch.setattr("sys.path", [*sys.path, str(file.parent)])
+    assert describe(resolve(f"{file}:WaveletLoss", "loss")).status == "ok"
+
+
+def test_a_module_among_the_installed_ones_may_import_them(home, tmp_path, monkeypatch):
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    (site / "neighbour.py").write_text("")
+    (site / "ideas.py").write_text(f"import neighbour\n{SOURCE}")
+    monkeypatch.syspath_prepend(str(site))
+    assert describe(resolve("ideas:WaveletLoss", "loss")).status == "ok"
+
+
+def test_a_project_that_is_installed_may_lie_beside_a_file(install_plugin, home, monkeypatch):
+    site = install_plugin("ideas", {}, {"ideas/__init__.py": ""})
+    (site / "checkout").mkdir()
+    (site / "ideas").rename(site / "checkout" / "ideas")
+    (site / "checkout" / "wavelets.py").write_text(f"import ideas\n{SOURCE}")
+    monkeypatch.syspath_prepend(str(site / "checkout"))
+    assert describe(resolve(f"{site / 'checkout' / 'wavelets.py'}:WaveletLoss", "loss")).status == "ok"
 
 
 def test_getting_from_a_file_with_errors_names_it(file):
