@@ -133,11 +133,9 @@ def _unknown_message(name: str, kind: str | None, candidates: Iterable[Component
     message = f"There is no {noun} {name!r}."
     if close:
         return f"{message} Did you mean {' or '.join(close)}?"
-    if kind is not None and names:
+    if kind is not None:
         return f"{message} The {KINDS[kind]} are: {', '.join(names)}."
-    if kind is None:
-        return f"{message} `kplug list` shows what is installed."
-    return f"{message} No {KINDS[kind]} are installed."
+    return f"{message} `kplug list` shows what is installed."
 
 
 def _close_names(name: str, names: list[str]) -> list[str]:

@@ -44,7 +44,14 @@ class Job:
 
 
 class Local:
-    """Starts the worker on this machine, in a session of its own: it outlives the terminal."""
+    """Starts the worker on this machine, in a session of its own: it outlives the terminal.
+
+    Example:
+
+    ```bash
+    kplug train vae --data digits --launcher local
+    ```
+    """
 
     def start(self, job: Job) -> None:
         """Start a worker.

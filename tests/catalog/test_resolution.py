@@ -21,8 +21,8 @@ def test_a_name_unlike_all_others_gets_the_list():
         resolve("zzzz", "model")
 
 
-def test_a_kind_without_components_says_so():
-    with pytest.raises(UnknownComponentError, match="No launchers are installed"):
+def test_a_name_like_no_other_is_answered_with_those_of_its_kind():
+    with pytest.raises(UnknownComponentError, match=r"There is no launcher 'slurm'\. The launchers are: local\."):
         resolve("slurm", "launcher")
 
 
