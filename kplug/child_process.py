@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import re
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,10 @@ from typing import IO, Any
 from kplug.errors import KplugError
 
 Record = dict[str, Any]
+
+_REQUEST, _RESULT = "request", "result"
+_MARK = "KPLUG_CHILD"
+"""The environment variable by which what a child process starts is known, wherever it goes."""
 
 _KEPT_BYTES = 64 * 1024
 _running: set[subprocess.Popen] = set()
@@ -43,8 +49,8 @@ class Answer:
 def run_child(module: str, request: Any, seconds: float, import_path: Path | None = None) -> Answer:
     """Run a module of kplug in a child process. When it has ended, what it has started itself is ended too.
 
-    It gets the request as JSON on standard input, and the file to write JSON lines to as its argument. What it prints
-    is lost, but for the last line.
+    The module begins with `begin`, which gives it the request and the file to write JSON lines to. What it prints is
+    lost, but for the last line. It does not outlive this process.
 
     Args:
         module: The module's name.
@@ -56,19 +62,19 @@ def run_child(module: str, request: Any, seconds: float, import_path: Path | Non
         KplugError: If `end_children` has ended it, which says nothing about what it was to look at.
     """
     with tempfile.TemporaryDirectory(prefix="kplug-", ignore_cleanup_errors=True) as folder:
-        asked, result = Path(folder) / "request", Path(folder) / "result"
-        asked.write_text(json.dumps(request), encoding="utf-8")
+        (Path(folder) / _REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        result = Path(folder) / _RESULT
         result.touch()
-        with asked.open("rb") as standard_input:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(result)],
-                stdin=standard_input,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=_environment(import_path),
-                start_new_session=True,
-            )
-        assert process.stdout is not None
+        mark = secrets.token_hex(16)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**_environment(import_path), _MARK: mark},
+            start_new_session=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
         said = _Tail(process.stdout)
         _running.add(process)
         try:
@@ -76,10 +82,37 @@ def run_child(module: str, request: Any, seconds: float, import_path: Path | Non
         finally:
             _end(process)
             _running.discard(process)
+            _end_marked(mark)
+            process.stdin.close()
         if process in _unwanted:
             _unwanted.discard(process)
             raise KplugError(f"python -m {module} was ended before it had answered.")
         return Answer(_read(result), _ending(process.returncode, said.last_line()) if in_time else _late(seconds))
+
+
+def begin() -> tuple[Any, Path]:
+    """Return, in a child process, what it was asked, and the file for its answer.
+
+    From now on the process ends, with those that it has started, when the one that asked has gone.
+    """
+    folder = Path(sys.argv[1])
+    request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
+    # The other end is held open for as long as somebody waits for the answer. What a plugin reads is empty.
+    held, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch() -> None:
+        while os.read(held, 1):
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+        _end_marked(os.environ.get(_MARK, ""), but=os.getpid())
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="kplug-parent", daemon=True).start()
+    return request, folder / _RESULT
 
 
 def end_children() -> None:
@@ -147,6 +180,16 @@ def _end(process: subprocess.Popen) -> None:
         else:
             process.kill()
     process.wait()
+
+
+def _end_marked(mark: str, but: int | None = None) -> None:
+    """End the processes that carry a mark: those that have left the group of the one that started them."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # somebody else's, or gone
+            if process.pid != but and mark and process.environ().get(_MARK) == mark:
+                process.kill()
 
 
 def _read(result: Path) -> list[Record]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from kplug.authoring.metadata_checks import check_files, check_names, check_requ
 from kplug.authoring.subject import Subject, installed, unpacked
 from kplug.authoring.wheel import unpacked_wheel
 from kplug.catalog.child import timeout_seconds
+from kplug.catalog.component import Component
 from kplug.child_process import run_child
 from kplug.errors import PluginError
 
@@ -61,47 +62,64 @@ def findings(subject: Subject) -> Iterator[Finding]:
     yield from check_names(subject)
     yield from check_requirements(subject)
     yield from check_files(subject)
-    yield from _imports(subject)
-    yield from _trials(subject)
+    unusable: set[str] = set()
+    for finding in _imports(subject):
+        if finding.level == ERROR:
+            unusable.add(finding.subject)
+        yield finding
+    # What cannot be imported has said so, and need not hang once more.
+    tried = [one for one in subject.components if not {one.module, one.package} & unusable]
+    yield from _trials(subject, tried)
 
 
 def _imports(subject: Subject) -> Iterator[Finding]:
     """Look what importing the package brings in, and what the modules of its data sets bring in besides."""
-    of_package: dict[str, set[str]] = {}
+    sufficient: set[str] = set()
     for module in subject.packages:
-        finding, of_package[module] = _import(subject, module)
-        yield finding
-    for module in dict.fromkeys(one.module for one in subject.components if one.kind == "dataset" and not one.fault):
-        known = of_package[module.partition(".")[0]]
-        if module not in of_package and not known:
-            yield _import(subject, module)[0]
+        found = list(_import(subject, module))
+        yield from found
+        if any(one.level != OK for one in found):
+            sufficient.add(module)
+    datasets = {one.module: one for one in subject.components if one.kind == "dataset" and one.fault is None}
+    for component in datasets.values():
+        if component.module not in subject.packages and component.package not in subject.borrowed | sufficient:
+            yield from _import(subject, component.module)
 
 
-def _import(subject: Subject, module: str) -> tuple[Finding, set[str]]:
-    """Import a module in a child process; return what is to be said, and the heavy modules that were brought in."""
+def _import(subject: Subject, module: str) -> Iterator[Finding]:
+    """Import a module in a child process, and say what that has brought in and started."""
     answer = run_child("kplug.authoring.import_probe", module, timeout_seconds(), subject.import_path)
     if not answer.records:
-        return Finding(ERROR, module, "import", f"importing it {answer.ending or 'ended the process'}"), set()
+        yield Finding(ERROR, module, "import", f"importing it {answer.ending or 'ended the process'}")
+        return
     (record,) = answer.records
     if "error" in record:
-        return Finding(ERROR, module, "import", record["error"]), set()
-    heavy = record["heavy"]
-    if not heavy:
-        return Finding(OK, module, "import", "brings in nothing heavy"), set()
-    remedy = (
-        "Leave its __init__.py without imports, and import the parts from their modules"
-        if module in subject.packages
-        else "Import it inside the function that needs it"
-    )
-    message = f"brings in {', '.join(heavy)}, which takes seconds. {remedy}"
-    return Finding(WARNING, module, "import", message), set(heavy)
+        yield Finding(ERROR, module, "import", record["error"])
+        return
+    heavy, started = record["heavy"], record["started"]
+    if started:
+        message = f"starts processes ({', '.join(started)}). Start them where they are needed, not at import"
+        yield Finding(WARNING, module, "import", message)
+    if heavy:
+        remedy = (
+            "Leave its __init__.py without imports, and import the parts from their modules"
+            if module in subject.packages
+            else "Import it inside the function that needs it"
+        )
+        yield Finding(WARNING, module, "import", f"brings in {', '.join(heavy)}, which takes seconds. {remedy}")
+    if not started and not heavy:
+        yield Finding(OK, module, "import", "brings in nothing heavy")
 
 
-def _trials(subject: Subject) -> Iterator[Finding]:
-    """Import each component and try it; what ends the process costs that component its trial, and no other."""
-    left = [one for one in subject.components if one.fault is None]
+def _trials(subject: Subject, components: Iterable[Component]) -> Iterator[Finding]:
+    """Import components and try them; what ends the process costs that component its trial, and no other."""
+    left = [one for one in components if one.fault is None]
     while left:
-        request = {"namespace": subject.namespace, "components": [[one.kind, one.name, one.target] for one in left]}
+        request = {
+            "namespace": subject.namespace,
+            "components": [[one.kind, one.name, one.target] for one in left],
+            "borrowed": [one.package for one in left if one.package in subject.borrowed],
+        }
         answer = run_child(
             "kplug.testing.plugin_trials", request, timeout_seconds() + _TRIAL_SECONDS, subject.import_path
         )

@@ -1,6 +1,6 @@
 """What an importing process does: import one module, and write down which heavy modules that has brought in.
 
-Run as `python -m kplug.authoring.import_probe RESULT` with the module's name as JSON on standard input.
+It is asked for by the module's name, by `kplug.child_process`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,31 @@ import importlib
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
+
+from kplug.child_process import begin
 
 HEAVY = ("keras", "tensorflow", "tensorflow_probability", "jax", "torch")
 """Modules whose import takes seconds."""
 
 
 def main() -> None:
-    """Import the module named on standard input; see the module's docstring."""
-    name, result = json.load(sys.stdin), Path(sys.argv[1])
+    """Import the module that is asked for; see the module's docstring."""
+    name, result = begin()
     # A plugin may raise anything at import, SystemExit and KeyboardInterrupt included.
     try:
         importlib.import_module(name)
-        record: dict[str, Any] = {"heavy": [heavy for heavy in HEAVY if heavy in sys.modules]}
+        record: dict[str, Any] = {"heavy": [heavy for heavy in HEAVY if heavy in sys.modules], "started": _started()}
     except BaseException as error:  # noqa: BLE001
         record = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     result.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def _started() -> list[str]:
+    """Return the names of the processes that importing has started and that still run."""
+    import psutil
+
+    return sorted({child.name() for child in psutil.Process().children(recursive=True)})
 
 
 if __name__ == "__main__":

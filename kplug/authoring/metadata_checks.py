@@ -20,7 +20,6 @@ from kplug.catalog.component import (
     namespace_of,
 )
 from kplug.catalog.discovery import components
-from kplug.errors import KplugError
 
 _LICENCE = re.compile(r"(licen[cs]e|copying)", re.IGNORECASE)
 _OLD_NAME = re.compile(r"[A-Za-z_]\w*")
@@ -165,10 +164,11 @@ def check_files(subject: Subject) -> Iterator[Finding]:
             WARNING,
             subject.distribution,
             "wheel",
-            "it is installed editable, and its wheel was not looked at. Give its directory instead of its name",
+            "an installation (editable, say) that does not list its files. To look at its wheel, give its directory",
         )
         return
-    missing = [one for one in subject.components if one.fault is None and not _holds(subject, one.module)]
+    own = [one for one in subject.components if one.fault is None and one.package not in subject.borrowed]
+    missing = [one for one in own if not _holds(subject, one.module)]
     for component in missing:
         yield Finding(
             ERROR,
@@ -193,12 +193,4 @@ def check_files(subject: Subject) -> Iterator[Finding]:
 
 def _holds(subject: Subject, module: str) -> bool:
     path = module.replace(".", "/")
-    if module.partition(".")[0] not in {file.partition("/")[0].partition(".")[0] for file in subject.files}:
-        try:
-            # A class of another package, exposed by an entry point alone.
-            from importlib.util import find_spec
-
-            return find_spec(module.partition(".")[0]) is not None
-        except (ImportError, ValueError, KplugError):
-            return False
     return any(file in {f"{path}.py", f"{path}/__init__.py"} or file.startswith(f"{path}.") for file in subject.files)

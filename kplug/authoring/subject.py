@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,8 @@ class Subject:
         files: The files that it installs; empty where that is not known.
         import_path: A directory to import it from, or `None` if it is installed.
         aliases: What it declares as old names, each with what the component is called now.
+        borrowed: Packages of other distributions that components of it are in: a class of another's exposed by an entry
+            point alone.
     """
 
     distribution: str
@@ -34,6 +37,7 @@ class Subject:
     files: tuple[str, ...]
     import_path: Path | None = None
     aliases: tuple[tuple[str, str], ...] = ()
+    borrowed: frozenset[str] = frozenset()
 
     @property
     def namespace(self) -> str:
@@ -42,9 +46,9 @@ class Subject:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """The packages, or modules, that its components are in, from the outermost."""
-        sound = (one for one in self.components if one.fault is None)
-        return tuple(dict.fromkeys(one.module.partition(".")[0] for one in sound))
+        """The packages, or modules, of its own that its components are in."""
+        sound = (one for one in self.components if one.fault is None and one.package not in self.borrowed)
+        return tuple(dict.fromkeys(one.package for one in sound))
 
 
 def installed(name: str) -> Subject:
@@ -81,13 +85,12 @@ def unpacked(directory: Path) -> Subject:
 
 
 def _subject(distribution: metadata.Distribution, import_path: Path | None = None) -> Subject:
-    files = [str(file) for file in distribution.files or ()]
-    if import_path is None and not any(file.endswith("/__init__.py") for file in files):
-        files = []  # installed editable: its files lie elsewhere
+    files = [] if import_path is None and _is_editable(distribution) else [str(one) for one in distribution.files or ()]
+    components = tuple(_components(distribution))
     return Subject(
         distribution.name,
         distribution.version,
-        tuple(_components(distribution)),
+        components,
         tuple(
             dict.fromkeys(
                 one.group
@@ -99,7 +102,26 @@ def _subject(distribution: metadata.Distribution, import_path: Path | None = Non
         tuple(files),
         import_path,
         tuple((one.name, one.value) for one in distribution.entry_points if one.group == ALIASES),
+        _borrowed(distribution, components),
     )
+
+
+def _is_editable(distribution: metadata.Distribution) -> bool:
+    """Say whether a distribution's files lie elsewhere, as its installer has noted (PEP 610)."""
+    try:
+        noted = json.loads(distribution.read_text("direct_url.json") or "{}")
+        return bool(noted.get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError):
+        return False
+
+
+def _borrowed(distribution: metadata.Distribution, components: Iterable[Component]) -> frozenset[str]:
+    own = {Path(str(file)).parts[0].partition(".")[0] for file in distribution.files or ()}
+    named = {one.package for one in components if one.fault is None} - own
+    if not named:
+        return frozenset()
+    of = metadata.packages_distributions()
+    return frozenset(one for one in named if of.get(one) and distribution.name not in of[one])
 
 
 def _components(distribution: metadata.Distribution) -> Iterator[Component]:

@@ -84,6 +84,11 @@ class Component:
         return self.target.rpartition(":")[0]
 
     @property
+    def package(self) -> str:
+        """The package, or module, that the entry point refers to, without what is inside it."""
+        return self.module.partition(".")[0]
+
+    @property
     def in_words(self) -> str:
         """What it is and where it comes from, for messages: `loss acme/wavelet (kplug-acme 1.2)`."""
         origin = f" ({self.distribution} {self.version})" if self.version and not self.reference else ""

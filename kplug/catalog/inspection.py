@@ -1,8 +1,8 @@
 """What an inspection process does: import one plugin's components and write down what it learns.
 
-Run as `python -m kplug.catalog.inspection RESULT` with a JSON list of `[kind, name, target]` on standard input. One
-JSON line per component is appended to the file RESULT, so that what a plugin prints cannot be mistaken for a result
-and what was learned before a crash is kept.
+It is asked for a list of `[kind, name, target]` by `kplug.child_process`. One JSON line per component is appended to
+the file for the result, so that what a plugin prints cannot be mistaken for one and what was learned before a crash is
+kept.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import os
 import sys
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from kplug.catalog.facts import facts_of
 from kplug.catalog.keras_kinds import wrong_kind
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter
+from kplug.child_process import begin
 
 _FUNCTION_DATA = {"loss": 2, "metric": 2}
 """How many leading parameters of a function are data, by kind: `(y_true, y_pred, ...)`."""
@@ -28,9 +28,8 @@ _BY_TYPE = {bool: "boolean", int: "integer", float: "number", str: "string", lis
 
 
 def main() -> None:
-    """Inspect the components named on standard input; see the module's docstring."""
-    requests = [tuple(request) for request in json.load(sys.stdin)]
-    result = Path(sys.argv[1])
+    """Inspect the components that are asked for; see the module's docstring."""
+    requests, result = begin()
     with result.open("a", encoding="utf-8", buffering=1) as file:
         for kind, name, target in requests:
             file.write(json.dumps({"begun": [kind, name]}) + "\n")

@@ -1,8 +1,8 @@
 """What `kplug plugins check` does with a plugin's components, in a process of its own: import, look at, and try each.
 
-Run as `python -m kplug.testing.plugin_trials RESULT` with the namespace and `[kind, name, target]` of each component as
-JSON on standard input. One JSON line per finding is appended to the file RESULT, and one before each component, so that
-what it prints cannot be mistaken for a finding and what was found before a crash is kept.
+It is asked with the namespace and `[kind, name, target]` of each component, by `kplug.child_process`. One JSON line per
+finding is appended to the file for the result, and one before each component, so that what it prints cannot be mistaken
+for a finding and what was found before a crash is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,6 +19,7 @@ import keras
 from kplug.catalog.inspection import learn
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter, check_parameters
+from kplug.child_process import begin
 from kplug.errors import ParameterError
 from kplug.testing.trials import NotTriedError, tried
 
@@ -32,8 +32,8 @@ _SAVED_KINDS = {"loss", "layer", "metric", "model"}
 
 
 def main() -> None:
-    """Look at the components named on standard input; see the module's docstring."""
-    request, result = json.load(sys.stdin), Path(sys.argv[1])
+    """Look at the components that are asked for; see the module's docstring."""
+    request, result = begin()
 
     def write(record: dict[str, Any]) -> None:
         with result.open("a", encoding="utf-8") as file:
@@ -41,17 +41,22 @@ def main() -> None:
 
     for index, (kind, name, target) in enumerate(request["components"]):
         write({"begun": index})
-        for level, check, message in _looked_at(kind, name, target, request["namespace"]):
+        package = target.partition(":")[0].partition(".")[0]
+        owner = package if package in request["borrowed"] else None
+        for level, check, message in _looked_at(kind, name, target, request["namespace"], owner):
             write({"index": index, "level": level, "check": check, "message": message})
 
 
-def _looked_at(kind: str, name: str, target: str, namespace: str) -> Iterator[Found]:
+def _looked_at(kind: str, name: str, target: str, namespace: str, owner: str | None) -> Iterator[Found]:
     # A plugin may raise anything, SystemExit and KeyboardInterrupt included.
     try:
         component = import_target(target)
         learned = learn(kind, component)
     except BaseException as error:  # noqa: BLE001
         yield ERROR, "import", _one_line(error)
+        return
+    if owner is not None:
+        yield OK, "import", f"it is {owner}'s; what this plugin's author cannot mend is not looked at"
         return
     parameters = [Parameter(**one) for one in learned["parameters"]]
     yield from _documentation(learned["summary"], parameters)

@@ -1,9 +1,12 @@
 """`kplug plugins check`: what is wrong with a plugin is found, with the remedy, and does nothing to who looks."""
 
+import contextlib
 import json
+import os
 import textwrap
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kplug.authoring import checking
@@ -47,7 +50,7 @@ def found(subject):
 @pytest.fixture
 def without_importing(monkeypatch):
     monkeypatch.setattr(checking, "_imports", lambda subject: iter(()))
-    monkeypatch.setattr(checking, "_trials", lambda subject: iter(()))
+    monkeypatch.setattr(checking, "_trials", lambda subject, components: iter(()))
 
 
 def test_names_requirements_and_files_are_looked_at_without_an_import(tmp_path, without_importing):
@@ -242,7 +245,7 @@ def test_what_is_wrong_with_components_is_found_and_one_that_ends_the_process_co
 
 
 def test_what_a_data_set_imports_before_it_is_asked_for_data_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, "_trials", lambda subject: iter(()))
+    monkeypatch.setattr(checking, "_trials", lambda subject, components: iter(()))
     subject = unpack(
         tmp_path,
         {"kplug.datasets": {"light": "kplug_bad.light:data", "heavy": "kplug_bad.heavy:data"}},
@@ -262,7 +265,57 @@ def test_a_plugin_that_hangs_is_given_up(tmp_path, monkeypatch):
     module = {"kplug_bad.py": "import threading; threading.Event().wait()"}
     errors, _ = found(unpack(tmp_path, {"kplug.losses": {"hangs": "kplug_bad:Loss"}}, module))
     assert errors["kplug_bad", "import"] == "importing it took longer than 0.5 s"
-    assert errors["bad/hangs", "import"] == "importing or trying it took longer than 0.5 s"
+    assert ("bad/hangs", "import") not in errors  # it was not waited for a second time
+
+
+def test_a_component_that_hangs_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "8")
+    monkeypatch.setattr(checking, "_TRIAL_SECONDS", 0)
+    modules = {
+        "kplug_bad/__init__.py": "",
+        "kplug_bad/hangs.py": "import threading; threading.Event().wait()",
+    }
+    errors, _ = found(unpack(tmp_path, {"kplug.losses": {"hangs": "kplug_bad.hangs:Loss"}}, modules))
+    assert errors["bad/hangs", "import"] == "importing or trying it took longer than 8 s"
+
+
+def test_a_class_of_another_package_is_found_and_otherwise_left_to_that(tmp_path):
+    entry_points = {
+        "kplug.layers": {"dense": "keras.layers:Dense", "nothing": "keras.layers:Dance"},
+        "kplug.losses": {"dense": "keras.layers:Dense"},
+    }
+    subject = unpack(tmp_path, entry_points, {}, files=("kplug_bad-1.0.dist-info/LICENSE",))
+    assert subject.packages == ()
+    every = [(one.level, one.message) for one in findings(subject) if one.check == "import"]
+    assert [level for level, _ in every] == ["ok", "error", "error"]
+    assert every[0][1] == "it is keras's; what this plugin's author cannot mend is not looked at"
+    assert "has no attribute 'Dance'" in every[1][1]
+    assert "declared as a loss, but Dense is a Keras layer" in every[2][1]
+    assert {one.check for one in findings(subject) if one.level == "warning"} <= {"requirements", "name"}
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes have no groups here")
+def test_processes_that_are_started_at_import_are_named_and_ended(tmp_path):
+    source = """
+        import pathlib, subprocess, sys
+        sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+        found = [subprocess.Popen(sleeping).pid, subprocess.Popen(sleeping, start_new_session=True).pid]
+        pathlib.Path(__file__).with_name("started").write_text(str(found))
+    """
+    _, warnings = found(unpack(tmp_path, {"kplug.losses": {"one": "kplug_bad:One"}}, {"kplug_bad.py": source}))
+    assert "starts processes (python" in warnings["kplug_bad", "import"]
+    for process in json.loads((tmp_path / "started").read_text()):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(process).wait(10)
+
+
+def test_installed_editable_is_what_the_installer_has_noted(install_plugin, home):
+    site = install_plugin("kplug-acme", {"kplug.losses": {"one": "kplug_acme:One"}}, {"kplug_acme.py": ""})
+    info = site / "kplug_acme-1.0.dist-info"
+    (info / "RECORD").write_text("kplug_acme.py,,\n")
+    for noted, files in (("", 1), ('{"dir_info": {}}', 1), ('{"dir_info": {"editable": true}}', 0), ("[]", 1)):
+        (info / "direct_url.json").write_text(noted)
+        assert len(installed("acme").files) == files, noted
 
 
 def test_an_installed_plugin_is_looked_at_by_name_unless_it_is_not_used(home, install_plugin):

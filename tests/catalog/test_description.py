@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -350,19 +351,52 @@ def test_what_a_plugin_starts_while_it_is_imported_does_not_outlive_the_look_at_
     started = tmp_path / "started"
     source = f"""
         import pathlib, subprocess, sys, threading
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        pathlib.Path({str(started)!r}).write_text(str(child.pid))
+        sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+        child, other = subprocess.Popen(sleeping), subprocess.Popen(sleeping, start_new_session=True)
+        pathlib.Path({str(started)!r}).write_text(f"{{child.pid}} {{other.pid}}")
         threading.Thread(target=child.wait).start()
         def part(y_true, y_pred): 'Fine.'
         {ending}
     """
     install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
     assert describe(resolve("bad/part")).broken == bool(ending)
-    child = int(started.read_text())
+    for process in map(int, started.read_text().split()):
+        insist_gone(process)
+
+
+def insist_gone(process):
     deadline = time.monotonic() + 10
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "it lives on"
-        time.sleep(0.05)
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "it lives on"
+            time.sleep(0.05)
+
+
+def test_what_looks_at_a_plugin_does_not_outlive_who_asked(install_plugin, home, tmp_path, run_kplug):
+    started = tmp_path / "started"
+    source = f"""
+        import os, pathlib, subprocess, sys, time
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        pathlib.Path({str(started)!r}).write_text(f"{{os.getpid()}} {{other.pid}} {{sys.argv[1]}}\\n")
+        time.sleep(600)
+    """
+    install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
+    search = os.pathsep.join(sys.path)
+    asking = subprocess.Popen(
+        [sys.executable, "-m", "kplug", "show", "bad/part"], env={**os.environ, "PYTHONPATH": search}
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (started.exists() and started.read_text().endswith("\n")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        asking.kill()
+        asking.wait()
+    looking, other, folder = started.read_text().split()
+    insist_gone(int(looking))
+    insist_gone(int(other))
+    assert not Path(folder).exists()
 
 
 def test_one_that_never_stops_talking_fills_no_disk(install_plugin, home, monkeypatch):
