@@ -169,6 +169,8 @@ def _environment(import_path: Path | None) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "-1",
         "JAX_PLATFORMS": "cpu",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Those it would find among the metadata of all distributions, one of which may be damaged.
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
 
 

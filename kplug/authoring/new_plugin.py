@@ -82,7 +82,7 @@ def _files(names: PluginName, samples: Sequence[Sample]) -> Iterator[tuple[str, 
         "ENTRY_POINTS": "\n\n".join(_entry_points(samples)),
         "COMPONENT_ROWS": "\n".join(f"| `NAME/{one.module}` | {one.kind} | {one.summary} |" for one in samples),
         "SHELL_EXAMPLES": "\n".join(_shell_examples(samples)),
-        "CODE_EXAMPLES": "\n".join(_code_examples(samples)),
+        "CODE_EXAMPLES": "\n```\n\n```python\n".join(map(_code_example, samples)),
         "KPLUG_VERSION": __version__,
         "YEAR": time.strftime("%Y"),
         "kplug_NAME": names.package,
@@ -116,9 +116,6 @@ def _shell_examples(samples: Iterable[Sample]) -> Iterator[str]:
             yield f"kplug train {sample.train}"
 
 
-def _code_examples(samples: Sequence[Sample]) -> Iterator[str]:
-    for sample in samples:
-        yield f"from kplug_NAME.{sample.module} import {sample.attribute}"
-    yield ""
-    for sample in samples:
-        yield sample.code
+def _code_example(sample: Sample) -> str:
+    keras = "import keras\n" if "keras." in sample.code else ""
+    return f"{keras}from kplug_NAME.{sample.module} import {sample.attribute}\n\n{sample.code}"

@@ -101,7 +101,7 @@ def samples_of(words: Iterable[str]) -> tuple[Sample, ...]:
     for kind in kinds:
         if kind not in SAMPLES:
             raise PluginError(
-                f"There is no template for a {kind}. Choose one of: {', '.join(SAMPLES)}; then add an entry point in "
-                f"kplug.{KINDS[kind]} to its pyproject.toml."
+                f"There is no template for the kind {kind}. Choose one of: {', '.join(SAMPLES)}; then add an entry "
+                f"point in kplug.{KINDS[kind]} to its pyproject.toml."
             )
     return tuple(SAMPLES[kind] for kind in kinds)

@@ -41,7 +41,7 @@ def unpacked_wheel(source: Path, folder: Path) -> Path:
     wheel = next(built.glob("*.whl"), None)
     if done.returncode or wheel is None:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise PluginError(f"The wheel of {source} cannot be built ({' '.join(command[:4])} …):\n{said}")
+        raise PluginError(f"The wheel of {source} cannot be built ({' '.join(command[:5])} …):\n{said}")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(contents)
     return contents
@@ -56,7 +56,8 @@ def build_command(source: Path, into: Path) -> list[str]:
     # What is here already need not be fetched.
     isolation = ["--no-build-isolation"] if _requirements_met(source) else []
     if importlib.util.find_spec("pip") is not None:
-        pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-input", "--disable-pip-version-check"]
+        # -P: what lies in the working directory is not imported by pip.
+        pip = [sys.executable, "-P", "-m", "pip", "wheel", "--no-deps", "--no-input", "--disable-pip-version-check"]
         return [*pip, *isolation, "--wheel-dir", str(into), str(source)]
     uv = shutil.which("uv")
     if uv is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -24,7 +25,12 @@ from kplug.catalog.registration import registered
 
 @dataclass(frozen=True)
 class UnreadableDistribution:
-    """An installed distribution whose metadata cannot be read."""
+    """An installed distribution whose metadata cannot be read.
+
+    Attributes:
+        name: Its name, as far as it is known.
+        error: What is wrong, and where its metadata lie.
+    """
 
     name: str
     error: str
@@ -120,10 +126,19 @@ def catalog() -> Catalog:
                 withheld.extend(declared)
                 refusals[name] = refused
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            where = str(getattr(distribution, "_path", "an installed distribution"))
-            unreadable.append(UnreadableDistribution(where, f"{type(error).__name__}: {error}"))
+            unreadable.append(_unreadable(distribution, error))
     used, unused = (tuple(sorted(one)) for one in (_mark_duplicates(found), withheld))
     return Catalog(used, tuple(unreadable), unused, refusals, tuple(aliases))
+
+
+def _unreadable(distribution: metadata.Distribution, error: Exception) -> UnreadableDistribution:
+    place = getattr(distribution, "_path", None)
+    try:
+        name = read_headers(distribution)["name"][0]
+    except (ValueError, OSError):
+        name = "an installed distribution" if place is None else os.path.basename(place).partition("-")[0]  # noqa: PTH119
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return UnreadableDistribution(name, f"its metadata{'' if place is None else f' in {place}'} cannot be read: {what}")
 
 
 def _components_of(entry_points: metadata.EntryPoints, name: str, version: str) -> Iterator[Component]:

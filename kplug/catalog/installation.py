@@ -68,7 +68,7 @@ def removable(name: str) -> Plugin:
     if normalized(found.distribution) == OWN_NAMESPACE:
         raise KplugError("kplug itself is not uninstalled by kplug.")
     if not found.version:
-        raise KplugError(f"{found.distribution} cannot be read, so no installer knows it. Remove it by hand.")
+        raise KplugError(f"{found.distribution}: {found.error}. No installer can remove that: delete the directory.")
     return found
 
 
@@ -116,7 +116,8 @@ def _installer(verb: str) -> list[str]:
     if uv is not None and (not has_pip or _made_by_uv()):
         return ["uv", "pip", verb, "--python", sys.executable]
     if has_pip:
-        return [sys.executable, "-m", "pip", verb]
+        # -P: what lies in the working directory is not imported by pip.
+        return [sys.executable, "-P", "-m", "pip", verb]
     raise KplugError(f"There is neither pip nor uv to install with. Get pip with: {sys.executable} -m ensurepip")
 
 
@@ -131,6 +132,7 @@ def _made_by_uv() -> bool:
 def _insist_no_other_package(name: str) -> None:
     try:
         found = metadata.distribution(name)
-    except (metadata.PackageNotFoundError, ValueError):
+        called = found.name
+    except (metadata.PackageNotFoundError, ValueError, OSError, KeyError, TypeError):
         return
-    raise KplugError(f"{found.name} is installed, but is no plugin: it declares no components. Nothing was done.")
+    raise KplugError(f"{called} is installed, but is no plugin: it declares no components. Nothing was done.")

@@ -22,7 +22,7 @@ class Plugin:
     """An installed distribution that declares components.
 
     Attributes:
-        distribution: Its name; of one whose metadata cannot be read, where it lies.
+        distribution: Its name; of one whose metadata cannot be read, that of its directory, where it is not known.
         version: Its version; empty if that cannot be read.
         components: The components that it declares, whether they can be used or not.
         state: `"enabled"`, `"disabled"`, `"broken"` (a component of it is known not to work), `"incompatible"` (it

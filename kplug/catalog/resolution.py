@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import metadata
 
 from kplug.catalog.admission import normalized
-from kplug.catalog.component import KINDS, OWN_NAMESPACE, Component, folded, kind_of
+from kplug.catalog.component import KINDS, OWN_NAMESPACE, SCRIPT_NAMESPACE, Component, folded, kind_of
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.references import is_reference, referenced
 from kplug.errors import AmbiguousNameError, BrokenComponentError, UnavailableComponentError, UnknownComponentError
@@ -104,9 +104,9 @@ def _insist_module_not_withheld(name: str) -> None:
     if place.endswith(".py"):
         return
     found = catalog()
-    withheld = [one for one in found.withheld if one.module.partition(".")[0] == package]
+    withheld = [one for one in found.withheld if one.package == package]
     # A plugin may declare what is another project's: Keras is not withheld because of it.
-    if withheld and not any(one.module.partition(".")[0] == package for one in found.components):
+    if withheld and not any(one.package == package for one in found.components):
         owner = withheld[0]
         if folded(package) == folded(owner.distribution) or not _is_distribution(package):
             raise UnavailableComponentError(withheld_because(replace(owner, reference=name)))
@@ -131,11 +131,33 @@ def _unknown_message(name: str, kind: str | None, candidates: Iterable[Component
     names = sorted({component.name for component in candidates})
     close = _close_names(name, names)
     message = f"There is no {noun} {name!r}."
+    where = _elsewhere(name)
+    if where:
+        return f"{message} {where}"
     if close:
         return f"{message} Did you mean {' or '.join(close)}?"
     if kind is not None:
         return f"{message} The {KINDS[kind]} are: {', '.join(names)}."
     return f"{message} `kplug list` shows what is installed."
+
+
+def _elsewhere(name: str) -> str:
+    """Say where what is called so may be, if it cannot be among what is installed; else nothing."""
+    namespace, slash, _ = name.rpartition("/")
+    if name.endswith(".py"):
+        return f"Of a file, say which object is meant: {name}:Object"
+    if namespace == SCRIPT_NAMESPACE:
+        return (
+            "What a script has registered is known in its own process alone. Name the file that it is in: "
+            "path/to/file.py:Object"
+        )
+    known = {folded(one.namespace) for one in (*catalog().components, *catalog().withheld)}
+    if not slash or folded(namespace) in known:
+        return ""
+    return (
+        f"No plugin of the namespace {namespace!r} is installed here. If it is kplug-{namespace}'s: kplug plugins "
+        f"install kplug-{namespace}"
+    )
 
 
 def _close_names(name: str, names: list[str]) -> list[str]:

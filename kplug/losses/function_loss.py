@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from kplug.catalog.installed_metadata import spare_pydantic
+
 Reduction = Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"] | None
 
 _SHARED_ARGUMENTS = """\
@@ -100,6 +102,7 @@ def _check_types(cls: type, parameters: dict[str, Any]) -> None:
 @cache
 def _adapters(cls: Any) -> dict[str, TypeAdapter]:
     """Return what checks each parameter by its annotation; a class without annotations has none."""
+    spare_pydantic()
     hints = get_type_hints(cls.__init__, include_extras=True)
     return {name: TypeAdapter(hints[name]) for name in inspect.signature(cls.__init__).parameters if name in hints}
 

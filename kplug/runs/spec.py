@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from kplug.catalog.installed_metadata import spare_pydantic
 from kplug.errors import SpecError
 from kplug.runs.devices import DEVICE_PATTERN
+
+spare_pydantic()
 
 BACKENDS = ("tensorflow", "jax", "torch")
 

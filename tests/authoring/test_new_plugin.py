@@ -106,7 +106,7 @@ def test_what_is_there_already_is_left_alone(tmp_path):
 
 
 def test_kinds_without_a_template_and_words_that_are_no_kind_are_refused(tmp_path):
-    with pytest.raises(PluginError, match=r"no template for a launcher. Choose one of: loss, layer"):
+    with pytest.raises(PluginError, match=r"no template for the kind launcher. Choose one of: loss, layer"):
         write_plugin("acme", ["loss", "launchers"], tmp_path)
     with pytest.raises(UnknownComponentError, match="'lose'"):
         write_plugin("acme", ["lose"], tmp_path)

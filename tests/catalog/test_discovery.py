@@ -1,4 +1,6 @@
+import os
 import shutil
+import subprocess
 import sys
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -146,7 +148,22 @@ def test_unreadable_metadata_costs_nobody_else_anything(install_plugin):
     catalog.cache_clear()
     assert "acme/wavelet" in ids("loss")
     assert "kplug/focal_loss" in ids("loss")
-    assert ["garbage" in one.name for one in catalog().unreadable] == [True]
+    (one,) = catalog().unreadable
+    assert one.name == "garbage"
+    assert f"{broken} cannot be read: UnicodeDecodeError" in one.error
+
+
+def test_a_damaged_list_of_entry_points_costs_pydantic_nothing(install_plugin, run_kplug):
+    site = install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    damaged = site / "kplug_acme-1.0.dist-info" / "entry_points.txt"
+    damaged.write_text("[kplug.losses]\nno equals sign\n")
+    code = "import kplug, kplug.runs.spec; kplug.FocalLoss(gamma=2.0)"
+    search = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=search, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    refused = run_kplug("plugins", "uninstall", "acme")
+    assert f"its metadata in {damaged.parent} cannot be read" in refused.stderr
+    assert "delete the directory" in refused.stderr
 
 
 def test_the_catalog_is_read_once_per_process(install_plugin, monkeypatch):

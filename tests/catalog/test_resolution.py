@@ -26,6 +26,22 @@ def test_a_name_like_no_other_is_answered_with_those_of_its_kind():
         resolve("slurm", "launcher")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("acme/wavelet", r"No plugin of the namespace 'acme' is installed here\. .* kplug plugins install kplug-acme$"),
+        (
+            "script/hinge_loss",
+            r"is known in its own process alone\. Name the file that it is in: path/to/file\.py:Object$",
+        ),
+        ("ideas/hinge.py", r"Of a file, say which object is meant: ideas/hinge\.py:Object$"),
+    ],
+)
+def test_a_name_that_can_be_none_of_what_is_here_is_told_where_it_may_be(name, said):
+    with pytest.raises(UnknownComponentError, match=said):
+        resolve(name, "loss")
+
+
 def test_a_bare_name_means_kplugs_own_component(install_plugin):
     install_plugin("kplug-acme", {"kplug.losses": {"focal_loss": "acme:FocalLoss"}})
     assert resolve("focal_loss").namespace == "kplug"

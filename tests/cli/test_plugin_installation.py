@@ -71,10 +71,12 @@ def kplug_there(request, tmp_path, home):
 def test_a_plugin_comes_and_goes(kplug_there):
     first = wheel(kplug_there.folder, "kplug-acme", "1.0", {"one": "kplug_acme:part", "two": "kplug_acme:part"})
     second = wheel(kplug_there.folder, "kplug-acme", "2.0", {"two": "kplug_acme:part", "three": "kplug_acme:part"})
+    # It is the working directory, and pip would import this module from there.
+    (kplug_there.folder / "optparse.py").write_text("raise SystemExit('imported')")
 
     came = kplug_there.run("install", str(first))
     assert came.returncode == 0, came.stderr
-    installer = "uv pip install" if kplug_there.installer == "uv" else f"{kplug_there.python} -m pip install"
+    installer = "uv pip install" if kplug_there.installer == "uv" else f"{kplug_there.python} -P -m pip install"
     assert came.stderr.startswith(f"$ {installer} ")
     assert "Came: acme/one (loss), acme/two (loss)\nkplug-acme 1.0 is enabled.\n" in came.stderr
 
@@ -156,8 +158,8 @@ def test_options_are_not_passed_to_the_installer():
 @pytest.mark.parametrize(
     ("pip", "uv", "made_by_uv", "expected"),
     [
-        (True, True, False, [sys.executable, "-m", "pip"]),
-        (True, False, True, [sys.executable, "-m", "pip"]),
+        (True, True, False, [sys.executable, "-P", "-m", "pip"]),
+        (True, False, True, [sys.executable, "-P", "-m", "pip"]),
         (True, True, True, ["uv", "pip"]),
         (False, True, False, ["uv", "pip"]),
         (False, False, False, None),

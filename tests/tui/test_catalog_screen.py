@@ -160,7 +160,7 @@ def test_one_kind_can_be_shown_by_key_and_by_mouse(app, acme, shown):
         await pilot.press("right")
         assert {row["kind"] for row in table(app).rows} == {"loss"}
         await pilot.press("left", "left")
-        assert {row["kind"] for row in table(app).rows} == {"callback"}
+        assert {row["kind"] for row in table(app).rows} == {"launcher"}
         await pilot.press("escape")
         assert len({row["kind"] for row in table(app).rows}) > 5
         await pilot.click(KindBar, offset=(2 + len(f" all {len(ids(app))} "), 0))

@@ -75,12 +75,12 @@ def page_of(entry: Entry) -> Text:
     if described is None:
         if entry.error is None and entry.withheld is None:
             text.append("\nImporting it in a process of its own, to learn what it is …\n")
-        _append_fields(text, _facts_of(component, described))
+        _append_fields(text, _facts_of(component, described, entry.withheld))
         return text
     summary, _, rest = reflowed(described.documentation, bool(described.parameters)).partition("\n\n")
     text.append(f"\n{summary}\n" if summary else "")
     _append_parameters(text, described)
-    _append_fields(text, _facts_of(component, described))
+    _append_fields(text, _facts_of(component, described, entry.withheld))
     text.append(f"\n{rest.strip()}\n" if rest.strip() else "")
     return text
 
@@ -131,7 +131,7 @@ def _append_fields(text: Text, fields: Iterable[tuple[str, str]]) -> None:
         text.append(f"{safe_line(value)}\n")
 
 
-def _facts_of(component: Component, described: Description | None) -> list[tuple[str, str]]:
+def _facts_of(component: Component, described: Description | None, withheld: str | None) -> list[tuple[str, str]]:
     facts = []
     if described is not None:
         facts += [
@@ -148,6 +148,8 @@ def _facts_of(component: Component, described: Description | None) -> list[tuple
         ("source", described.source or "unknown" if described is not None else ""),
         ("state", "being described" if described is None and component.fault is None else "ok"),
     ]
-    if component.fault is not None or (described is not None and described.broken):
+    if withheld is not None:
+        facts[-1] = ("state", "not used")
+    elif component.fault is not None or (described is not None and described.broken):
         facts[-1] = ("state", "broken")
     return [(name, value) for name, value in facts if value]
