@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
+from pathlib import Path
 from typing import Any
-
-from kplug.child_process import begin
 
 HEAVY = ("keras", "tensorflow", "tensorflow_probability", "jax", "torch")
 """Modules whose import takes seconds."""
 
 
-def main() -> None:
+def main(name: str, result: Path) -> None:
     """Import the module that is asked for; see the module's docstring."""
-    name, result = begin()
     # A plugin may raise anything at import, SystemExit and KeyboardInterrupt included.
     try:
         importlib.import_module(name)
@@ -34,8 +31,3 @@ def _started() -> list[str]:
     import psutil
 
     return sorted({child.name() for child in psutil.Process().children(recursive=True)})
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)  # a thread that the plugin has left behind is not waited for

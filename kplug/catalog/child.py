@@ -51,7 +51,11 @@ def inspect_in_child(wanted: Iterable[Component]) -> Records:
     deadline = time.monotonic() + _TIMEOUTS * timeout
     while left:
         request = [(one.kind, one.name, one.target) for one in left]
-        answer = run_child("kplug.catalog.inspection", request, timeout)
+        try:
+            answer = run_child("kplug.catalog.inspection", request, timeout)
+        except OSError as error:
+            records.update(_broken(left, f"it could not be looked at: {error.strerror or error}"))
+            break
         begun = sum("begun" in record for record in answer.records)
         for record in answer.records:
             if "begun" not in record:
@@ -64,6 +68,10 @@ def inspect_in_child(wanted: Iterable[Component]) -> Records:
             records.update(_broken(unknown, f"inspecting the plugin {ending}"))
             break
         failed = left[begun - 1]
+        if failed in unknown and begun > 1 and not answer.late:
+            # What came before it may have left something behind that ended the process: it gets one of its own.
+            left = [failed, *(one for one in unknown if one != failed)]
+            continue
         if failed in unknown:
             records.update(_broken([failed], f"importing it {ending}"))
         left = sorted((one for one in unknown if one != failed), key=lambda one: one.module == failed.module)

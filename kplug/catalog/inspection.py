@@ -13,13 +13,13 @@ import os
 import sys
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kplug.catalog.facts import facts_of
 from kplug.catalog.keras_kinds import wrong_kind
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter
-from kplug.child_process import begin
 
 _FUNCTION_DATA = {"loss": 2, "metric": 2}
 """How many leading parameters of a function are data, by kind: `(y_true, y_pred, ...)`."""
@@ -27,9 +27,8 @@ _FUNCTION_DATA = {"loss": 2, "metric": 2}
 _BY_TYPE = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", tuple: "array"}
 
 
-def main() -> None:
+def main(requests: list[list[str]], result: Path) -> None:
     """Inspect the components that are asked for; see the module's docstring."""
-    requests, result = begin()
     with result.open("a", encoding="utf-8", buffering=1) as file:
         for kind, name, target in requests:
             file.write(json.dumps({"begun": [kind, name]}) + "\n")
@@ -178,8 +177,3 @@ def _source(described: Any) -> str | None:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)  # a thread that a plugin has left behind is not waited for

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,7 +19,6 @@ import keras
 from kplug.catalog.inspection import learn
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter, check_parameters
-from kplug.child_process import begin
 from kplug.errors import ParameterError
 from kplug.testing.trials import NotTriedError, tried
 
@@ -31,9 +30,8 @@ _KERAS_PARAMETERS = {"name", "dtype", "reduction", "trainable"}
 _SAVED_KINDS = {"loss", "layer", "metric", "model"}
 
 
-def main() -> None:
+def main(request: dict[str, Any], result: Path) -> None:
     """Look at the components that are asked for; see the module's docstring."""
-    request, result = begin()
 
     def write(record: dict[str, Any]) -> None:
         with result.open("a", encoding="utf-8") as file:
@@ -145,8 +143,3 @@ def _tried(kind: str, component: Callable[..., Any], parameters: list[Parameter]
         yield WARNING, check, f"not tried: {reason}"
     else:
         yield (WARNING, check, note) if note else (OK, check, "")
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)  # a thread that the plugin has left behind is not waited for

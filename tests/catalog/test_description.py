@@ -364,6 +364,37 @@ def test_what_a_plugin_starts_while_it_is_imported_does_not_outlive_the_look_at_
         insist_gone(process)
 
 
+def test_one_that_keeps_pythons_lock_is_given_up(install_plugin, home, monkeypatch):
+    source = "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"
+    install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
+    monkeypatch.setenv("KPLUG_INSPECTION_TIMEOUT", "3")
+    assert describe(resolve("bad/part")).error == "importing it took longer than 3 s"
+
+
+def test_one_that_ends_the_process_later_is_not_taken_for_what_comes_behind_it(install_plugin, home):
+    modules = {
+        "ticking.py": "import os, threading\nthreading.Timer(1.0, os._exit, (3,)).start()\ndef part(a, b): 'Ticks.'",
+        "slow.py": "import time\ntime.sleep(3)\ndef part(a, b): 'Slow.'",
+    }
+    install_plugin("bad", {"kplug.losses": {"a": "ticking:part", "b": "slow:part", "c": "slow:part"}}, modules)
+    _, second, third = (describe_all(parts_of("bad"))[component] for component in parts_of("bad"))
+    assert (second.status, third.status) == ("ok", "ok")
+
+
+def test_one_that_takes_the_answers_place_away_is_broken_alone(install_plugin, home):
+    source = """
+        import glob, os, shutil, tempfile
+        for folder in glob.glob(os.path.join(tempfile.gettempdir(), "kplug-*")):
+            shutil.rmtree(folder)
+        def part(y_true, y_pred): 'Fine.'
+    """
+    install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        assert describe(resolve("bad/part")).broken
+
+
 def insist_gone(process):
     deadline = time.monotonic() + 10
     with suppress(psutil.NoSuchProcess):
@@ -372,19 +403,19 @@ def insist_gone(process):
             time.sleep(0.05)
 
 
-def test_what_looks_at_a_plugin_does_not_outlive_who_asked(install_plugin, home, tmp_path, run_kplug):
+def test_what_looks_at_a_plugin_does_not_outlive_who_asked(install_plugin, home, tmp_path):
     started = tmp_path / "started"
     source = f"""
         import os, pathlib, subprocess, sys, time
         other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-        pathlib.Path({str(started)!r}).write_text(f"{{os.getpid()}} {{other.pid}} {{sys.argv[1]}}\\n")
+        pathlib.Path({str(started)!r}).write_text(f"{{os.getpid()}} {{other.pid}}\\n")
         time.sleep(600)
     """
     install_plugin("bad", {"kplug.losses": {"part": "bad_part:part"}}, {"bad_part.py": source})
-    search = os.pathsep.join(sys.path)
-    asking = subprocess.Popen(
-        [sys.executable, "-m", "kplug", "show", "bad/part"], env={**os.environ, "PYTHONPATH": search}
-    )
+    aside = tmp_path / "temporary"
+    aside.mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(aside)}
+    asking = subprocess.Popen([sys.executable, "-m", "kplug", "show", "bad/part"], env=environment)
     try:
         deadline = time.monotonic() + 60
         while not (started.exists() and started.read_text().endswith("\n")):
@@ -393,10 +424,9 @@ def test_what_looks_at_a_plugin_does_not_outlive_who_asked(install_plugin, home,
     finally:
         asking.kill()
         asking.wait()
-    looking, other, folder = started.read_text().split()
-    insist_gone(int(looking))
-    insist_gone(int(other))
-    assert not Path(folder).exists()
+    for process in started.read_text().split():
+        insist_gone(int(process))
+    assert not list(aside.glob("kplug-*"))
 
 
 def test_one_that_never_stops_talking_fills_no_disk(install_plugin, home, monkeypatch):
