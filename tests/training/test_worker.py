@@ -10,7 +10,6 @@ import pytest
 from waiting import wait
 
 import kplug
-from kplug import runs
 from kplug.runs.completion import complete
 from kplug.runs.launch import launch
 
@@ -97,9 +96,9 @@ PARTS = """
 """
 
 
-@pytest.fixture
-def parts(install_plugin):
-    install_plugin(
+@pytest.fixture(scope="module")
+def parts(install_for_module):
+    install_for_module(
         "kplug-parts",
         {
             "kplug.datasets": {"two_blobs": "kplug_parts:blobs"},
@@ -166,14 +165,50 @@ def test_the_same_spec_gives_the_same_weights(trained, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.fixture(scope="module")
+def classified(parts, tmp_path_factory):
+    """A completed run of the plugin's model on its data, whose test split does not suit the model."""
+    values = {"model": "classifier", "dataset": "two_blobs", "epochs": 80, "batch_size": 32}
+    return wait(start(tmp_path_factory.mktemp("runs"), values, "dataset.odd_test=true"))
+
+
 @pytest.mark.neutral
-def test_a_plugins_model_and_data_train_like_kplugs_own(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 80, "batch_size": 32}))
-    assert run.state == "completed", run.log()
-    assert run.last_metrics()["val_accuracy"] > 0.9
-    assert (run.directory.artifacts / "note.txt").read_text() == "2 classes"
-    model = kplug.load_model(run.directory.artifacts / "model.keras")
+def test_a_plugins_model_and_data_train_like_kplugs_own(classified):
+    assert classified.state == "completed", classified.log()
+    assert classified.last_metrics()["val_accuracy"] > 0.9
+    assert (classified.directory.artifacts / "note.txt").read_text() == "2 classes"
+    model = kplug.load_model(classified.directory.artifacts / "model.keras")
     assert model.predict(np.zeros((1, 3)), verbose=0).shape == (1, 2)
+
+
+@pytest.mark.neutral
+def test_a_test_split_that_cannot_be_evaluated_costs_no_result(classified):
+    assert classified.state == "completed"
+    assert "Error: " in classified.status["evaluation_error"]
+    assert "test_metrics" not in classified.status
+    assert (classified.directory.artifacts / "model.keras").exists()
+
+
+@pytest.fixture(scope="module")
+def measured(parts, tmp_path_factory):
+    """A completed run with metrics of other kinds, and a model that fails to draw."""
+    values = {"model": "classifier", "dataset": "two_blobs", "epochs": 1, "metrics": ["shares", "mean_share"]}
+    return wait(start(tmp_path_factory.mktemp("runs"), values, "model.explode=true"))
+
+
+def test_metrics_may_be_functions_and_vectors(measured):
+    assert measured.state == "completed", measured.log()
+    last = measured.last_metrics()
+    assert last["val_shares[0]"] + last["val_shares[1]"] == pytest.approx(1, abs=1e-5)
+    assert last["val_mean_share"] == pytest.approx(0.5, abs=1e-5)
+    assert measured.status["test_metrics"]["mean_share"] == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.neutral
+def test_an_error_in_drawing_costs_no_result(measured):
+    assert measured.state == "completed"
+    assert measured.status["artifact_error"] == "RuntimeError: out of ink"
+    assert (measured.directory.artifacts / "model.keras").exists()
 
 
 @pytest.mark.neutral
@@ -222,37 +257,18 @@ def test_an_error_in_the_models_code_is_a_failure_with_its_traceback(parts, tmp_
     assert "Classifier.call()" in run.log()
 
 
-@pytest.mark.neutral
-def test_a_test_split_that_cannot_be_evaluated_costs_no_result(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "dataset.odd_test=true"))
-    assert run.state == "completed"
-    assert "Error: " in run.status["evaluation_error"]
-    assert "test_metrics" not in run.status
-    assert (run.directory.artifacts / "model.keras").exists()
-
-
-def test_metrics_may_be_functions_and_vectors(parts, tmp_path):
-    values = {"model": "classifier", "dataset": "two_blobs", "epochs": 1, "metrics": ["shares", "mean_share"]}
-    run = wait(start(tmp_path, values))
-    assert run.state == "completed", run.log()
-    last = run.last_metrics()
-    assert last["val_shares[0]"] + last["val_shares[1]"] == pytest.approx(1, abs=1e-5)
-    assert last["val_mean_share"] == pytest.approx(0.5, abs=1e-5)
-    assert run.status["test_metrics"]["mean_share"] == pytest.approx(0.5, abs=1e-5)
-
-
-@pytest.mark.neutral
-def test_an_error_in_drawing_costs_no_result(parts, tmp_path):
-    run = wait(start(tmp_path, {"model": "classifier", "dataset": "two_blobs", "epochs": 1}, "model.explode=true"))
-    assert run.state == "completed"
-    assert run.status["artifact_error"] == "RuntimeError: out of ink"
-    assert (run.directory.artifacts / "model.keras").exists()
-
-
-@pytest.mark.parametrize("how", ["stop", "control file", "SIGTERM"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "stop",
+        pytest.param("control file", marks=pytest.mark.neutral),
+        pytest.param("SIGTERM", marks=pytest.mark.neutral),
+    ],
+)
 def test_a_run_stops_when_asked_and_keeps_what_it_has_learned(tmp_path, how):
     run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
     wait(run, lambda run: len(run.metrics()) > 2)
+    assert os.getsid(run.status["pid"]) != os.getsid(0)
     if how == "stop":
         run.stop()
     elif how == "control file":
@@ -267,26 +283,6 @@ def test_a_run_stops_when_asked_and_keeps_what_it_has_learned(tmp_path, how):
 
 
 @pytest.mark.neutral
-def test_a_killed_run_is_lost_and_its_records_are_whole(tmp_path):
-    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
-    wait(run, lambda run: len(run.metrics()) > 2)
-    os.kill(run.status["pid"], signal.SIGKILL)
-    wait(run)
-    assert run.state == "lost"
-    reader = runs.records.RecordReader(run.directory.metrics)
-    assert len(reader.read_metrics()) > 2
-    assert reader.malformed == 0
-
-
-@pytest.mark.neutral
-def test_the_worker_is_in_a_session_of_its_own(tmp_path):
-    run = start(tmp_path, {"model": "vae", "dataset": "digits", "epochs": 100_000}, *DENSE)
-    wait(run, lambda run: "pid" in run.status)
-    assert os.getsid(run.status["pid"]) != os.getsid(0)
-    run.stop()
-    wait(run)
-
-
 def test_a_plugins_launcher_starts_the_worker_with_no_more_than_it_was_given(install_plugin, tmp_path):
     # As a cluster would: later, in an environment of its own, and by a process that has gone since.
     source = """

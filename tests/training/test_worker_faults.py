@@ -96,6 +96,12 @@ def test_a_full_disk_costs_no_record_and_no_checkpoint_that_was_there(filled):
     assert f"process {run.status['pid']} on" in run.status["error"]
 
 
+def test_a_killed_run_is_lost_and_its_records_are_whole(filled):
+    run, _ = filled
+    assert run.state == "lost"
+    assert len(steps(run)) > 2
+
+
 def test_of_five_processes_that_resume_one_starts_a_worker_that_ends_with_its_directory(filled, tmp_path):
     original, _ = filled
     shutil.copytree(original.directory.path, tmp_path / original.id)
