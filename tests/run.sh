@@ -29,21 +29,28 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports --no-cache
-# The parts once more on the other backends: JAX, which compiles on one core for most of its time, beside the others.
+# The parts once more on the other backends, one after the other, beside TensorFlow: each keeps one core busy.
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
-# Nearly all of that is compiling what runs once: without most optimizations, and in one piece, it takes a third of it.
-quick="--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-XLA_FLAGS="$quick" python -c 'import jax; jax.numpy.zeros(1)' 2>/dev/null || quick=""  # an XLA that has no such flags
-KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" python -m pytest -m "not neutral" "${numeric[@]}" >.jax-tests.log 2>&1 &
-jax=$!
+on_other_backends() {
+    local quick failed=0
+    # Nearly all of JAX's time is compiling what runs once: without most optimizations, and in one piece, it takes a
+    # third of it.
+    quick="--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    XLA_FLAGS="$quick" python -c 'import jax; jax.numpy.zeros(1)' 2>/dev/null || quick=""  # an XLA without such flags
+    KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" \
+        python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
+    if python -c 'import torch' 2>/dev/null; then
+        KERAS_BACKEND=torch python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
+    else
+        echo "PyTorch is not installed: its tests were not run."
+    fi
+    return "$failed"
+}
+on_other_backends >.other-tests.log 2>&1 &
+others=$!
 failed=0
 KERAS_BACKEND=tensorflow python -m pytest "$@" || failed=$?
-if python -c 'import torch' 2>/dev/null; then
-    KERAS_BACKEND=torch python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
-else
-    echo "PyTorch is not installed: its tests were not run."
-fi
-wait "$jax" || failed=$?
-cat .jax-tests.log
-rm -f .jax-tests.log
+wait "$others" || failed=$?
+cat .other-tests.log
+rm -f .other-tests.log
 exit "$failed"
