@@ -94,9 +94,10 @@ def test_the_cost_of_a_model_that_cannot_be_called_is_unknown(flops):
 @tensorflow_only
 def test_small_models_take_many_steps_per_execution_and_large_ones_few():
     small = built(keras.layers.Dense(10), shape=(64,))
-    large = built(keras.layers.Dense(20_000), keras.layers.Dense(10), shape=(20_000,))
+    # 3 * 128 * 2 * 4000 * 4000 operations take an eighth of a second: more than an execution may.
+    large = built(keras.layers.Dense(4000), keras.layers.Dense(10), shape=(4000,))
     assert choose(small, samples=128 * 100).steps_per_execution > 20
-    assert choose(large, samples=128 * 100, shape=(20_000,)).steps_per_execution == 1
+    assert choose(large, samples=128 * 100, shape=(4000,)).steps_per_execution == 1
 
 
 @tensorflow_only
@@ -149,9 +150,9 @@ def test_other_backends_and_other_data_do_not_record_every_step():
 
 @tensorflow_only
 def test_what_a_step_costs_is_counted_on_several_devices_too():
-    large = built(keras.layers.Dense(20_000), keras.layers.Dense(10), shape=(20_000,))
+    large = built(keras.layers.Dense(4000), keras.layers.Dense(10), shape=(4000,))
     machine = Machine("gpu", 2, 2, 2, devices=2)
-    chosen = choose(large, samples=128 * 100, shape=(20_000,), machine=machine)
+    chosen = choose(large, samples=3200 * 100, batch_size=3200, shape=(4000,), machine=machine)
     assert (chosen.pipeline, chosen.steps_per_execution) == ("array", 1)
     assert chosen.record_every == 4
 

@@ -10,7 +10,7 @@ from waiting import wait
 from kplug.runs.completion import complete
 from kplug.runs.launch import launch, resume
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.neutral, pytest.mark.slow]
 
 PARTS = '''
 import keras
