@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,8 +13,9 @@ from waiting import wait
 
 import kplug
 from kplug.errors import RunStateError
-from kplug.runs import open_run
+from kplug.runs import Run, open_run
 from kplug.runs.completion import complete
+from kplug.runs.directory import RunDirectory
 from kplug.runs.launch import launch, resume
 from kplug.runs.lock import RunLock
 from kplug.runs.records import RecordReader
@@ -78,12 +81,28 @@ def whole(tmp_path_factory):
     return wait(start(tmp_path_factory.mktemp("runs")))
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
-def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(whole, tmp_path, kill):
-    run = start(tmp_path)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run that was killed in its middle; tests take up copies of it."""
+    run = start(tmp_path_factory.mktemp("runs"))
     wait(run, in_the_middle)
-    os.kill(run.status["pid"], kill)
-    wait(run)
+    os.kill(run.status["pid"], signal.SIGKILL)
+    return wait(run)
+
+
+def copy_of(run, root):
+    return Run(RunDirectory(Path(shutil.copytree(run.directory.path, root / run.id))))
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit(whole, killed, tmp_path, kill):
+    if kill == signal.SIGKILL:
+        run = copy_of(killed, tmp_path)
+    else:
+        run = start(tmp_path)
+        wait(run, in_the_middle)
+        os.kill(run.status["pid"], kill)
+        wait(run)
     assert run.state == {signal.SIGKILL: "lost", signal.SIGTERM: "stopped"}[kill], run.log()
     if kill == signal.SIGKILL:
         forget_the_end_of_an_epoch(run)
@@ -122,11 +141,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
 
 
 @pytest.mark.neutral
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path):
-    run = start(tmp_path)
-    wait(run, in_the_middle)
-    os.kill(run.status["pid"], signal.SIGKILL)
-    wait(run)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, killed, tmp_path):
+    run = copy_of(killed, tmp_path)
     newest = max(run.directory.checkpoints.glob("*.npz"))
     newest.write_bytes(newest.read_bytes()[:-100])
     resume(run)
@@ -140,19 +156,6 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path):
 def test_a_completed_run_is_not_resumed(whole):
     with pytest.raises(RunStateError, match=f"{whole.id} has completed.*kplug runs clone"):
         resume(whole)
-
-
-@pytest.mark.neutral
-def test_a_run_with_a_worker_is_not_resumed(tmp_path):
-    run = start(tmp_path, epochs=100_000, callbacks=[], best=None)
-    wait(run, lambda run: run.state == "running")
-    with pytest.raises(RunStateError, match=r"is running\. Stop it first"):
-        resume(run)
-    # A status that says otherwise does not help.
-    lock = RunLock(run.directory.lock)
-    assert not lock.acquire()
-    run.stop()
-    wait(run)
 
 
 @pytest.mark.neutral
@@ -186,7 +189,7 @@ def test_what_happened_and_where_is_recorded(whole):
 
 
 @pytest.mark.neutral
-def test_runs_wait_for_a_place_and_leave_the_queue_when_stopped_or_killed(tmp_path):
+def test_a_running_run_is_not_resumed_and_others_wait_for_its_place_until_stopped_or_killed(tmp_path):
     values = {"epochs": 100_000, "callbacks": [], "best": None}
     going_on = start(tmp_path, **values)
     wait(going_on, lambda run: "pid" in run.status)
@@ -202,6 +205,10 @@ def test_runs_wait_for_a_place_and_leave_the_queue_when_stopped_or_killed(tmp_pa
     assert (stopped.state, killed.state, next_one.state) == ("stopped", "lost", "queued")
     assert not stopped.metrics()
     wait(going_on, lambda run: run.ended or run.metrics())
+    with pytest.raises(RunStateError, match=r"is running\. Stop it first"):
+        resume(going_on)
+    # A status that says otherwise does not help.
+    assert not RunLock(going_on.directory.lock).acquire()
     going_on.stop()
     wait(going_on)
     wait(next_one, lambda run: run.ended or run.metrics())
