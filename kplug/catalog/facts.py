@@ -19,6 +19,9 @@ INFO_FIELDS = (
     "sequence_length",
     "state_dim",
     "action_dim",
+    "action_low",
+    "action_high",
+    "reward_threshold",
 )
 """What a data set's info record may hold; a model's parameters of these names are filled from it."""
 

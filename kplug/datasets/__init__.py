@@ -8,6 +8,7 @@ from kplug.datasets.dataset import Dataset
 from kplug.datasets.digits import digits
 from kplug.datasets.downloaded_images import cifar10, cifar100, fashion_mnist, mnist
 from kplug.datasets.downloaded_texts import imdb, reuters
+from kplug.datasets.environments import gymnasium, pendulum
 from kplug.datasets.gaussian_grid import gaussian_grid
 from kplug.datasets.images import images
 from kplug.datasets.imbalanced import imbalanced
@@ -34,6 +35,7 @@ __all__ = [
     "digits",
     "fashion_mnist",
     "gaussian_grid",
+    "gymnasium",
     "images",
     "imbalanced",
     "imdb",
@@ -42,6 +44,7 @@ __all__ = [
     "moons",
     "npz",
     "parquet",
+    "pendulum",
     "python_docs",
     "reuters",
     "synthetic_topics",

@@ -14,6 +14,7 @@ _HIGHER_IS_BETTER = (
     "correlation",
     "coherence",
     "diversity",
+    "return",
 )
 
 

@@ -1,0 +1,141 @@
+"""Copies of an environment, stepped together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kplug.datasets.environment_recipe import EnvironmentRecipe
+from kplug.datasets.environment_state import restore_state, state_of
+from kplug.errors import DataError
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of all copies gave; each array's first axis is the copies.
+
+    Attributes:
+        states: The states that the actions were taken in, float32 of shape `(copies, state_dim)`.
+        actions: The actions, of shape `(copies, action_dim)`.
+        rewards: Float32 of shape `(copies,)`.
+        next_states: The states that came of it, before any reset.
+        terminated: Whether the episode came to an end, after which nothing follows.
+        truncated: Whether it was cut off, though something would follow.
+    """
+
+    states: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    next_states: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+    @property
+    def done(self) -> np.ndarray:
+        """Whether the episode is over, of shape `(copies,)`."""
+        return self.terminated | self.truncated
+
+
+class EnvironmentCopies:
+    """Copies of one environment, each with episodes of its own; a copy whose episode is over is reset at once.
+
+    Args:
+        recipe: How a copy is made.
+        seeds: The seed of each copy's first episode; the next ones follow from it.
+
+    Attributes:
+        states: The states that the copies are in, float32 of shape `(copies, state_dim)`.
+    """
+
+    def __init__(self, recipe: EnvironmentRecipe, seeds: Sequence[int]) -> None:
+        from gymnasium.spaces import flatten
+
+        self._recipe = recipe
+        self._environments = [recipe.make() for _ in seeds]
+        self._flatten = flatten
+        one = self._environments[0]
+        self._space, self._action_shape, self._action_dtype = (
+            one.observation_space,
+            one.action_space.shape,
+            one.action_space.dtype,
+        )
+        self.steps = 0
+        self.states = np.stack(
+            [
+                self._flat(environment.reset(seed=int(seed))[0])
+                for environment, seed in zip(self._environments, seeds, strict=True)
+            ]
+        )
+        self._insist_finite(self.states, np.zeros(len(seeds)))
+
+    def __len__(self) -> int:
+        return len(self._environments)
+
+    def step(self, actions: np.ndarray, reset: bool = True) -> Step:
+        """Take one step in each copy.
+
+        Args:
+            actions: Of shape `(copies, action_dim)`, in the environment's unit.
+            reset: Whether a copy whose episode is over begins another.
+
+        Raises:
+            DataError: If a state or a reward is NaN or infinite, naming the step.
+        """
+        self.steps += 1
+        states, rewards = self.states, np.zeros(len(self), "float32")
+        next_states = np.empty_like(states)
+        terminated, truncated = np.zeros(len(self), bool), np.zeros(len(self), bool)
+        for copy, environment in enumerate(self._environments):
+            action = actions[copy].reshape(self._action_shape).astype(self._action_dtype, copy=False)
+            observation, reward, terminated[copy], truncated[copy], _ = environment.step(action)
+            next_states[copy], rewards[copy] = self._flat(observation), reward
+        self._insist_finite(next_states, rewards)
+        self.states = next_states
+        over = np.flatnonzero(terminated | truncated).tolist()
+        if reset and over:
+            self.states = next_states.copy()
+            for copy in over:
+                self.states[copy] = self._flat(self._environments[copy].reset()[0])
+        return Step(states, actions, rewards, next_states, terminated, truncated)
+
+    def training_state(self) -> dict[str, Any]:
+        """Return what `restore_training_state` takes back.
+
+        Raises:
+            NotRestorableError: If the environment holds what cannot be kept.
+        """
+        return {
+            "steps": self.steps,
+            "states": self.states,
+            "environments": [state_of(environment) for environment in self._environments],
+        }
+
+    def restore_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where another process stopped."""
+        self.steps, self.states = state["steps"], state["states"]
+        for environment, remembered in zip(self._environments, state["environments"], strict=True):
+            restore_state(environment, remembered)
+
+    def close(self) -> None:
+        """Let go of what the environments hold."""
+        for environment in self._environments:
+            environment.close()
+
+    def _flat(self, observation: Any) -> np.ndarray:
+        return np.asarray(self._flatten(self._space, observation), dtype="float32")
+
+    def _insist_finite(self, states: np.ndarray, rewards: np.ndarray) -> None:
+        if np.isfinite(states).all() and np.isfinite(rewards).all():
+            return
+        bad = ~np.isfinite(rewards)
+        what = "reward" if bad.any() else "state"
+        bad = bad if bad.any() else ~np.isfinite(states).all(axis=1)
+        copy = int(np.flatnonzero(bad)[0])
+        value = rewards[copy] if what == "reward" else states[copy].tolist()
+        raise DataError(
+            f"environment {self._recipe.id} gave the {what} {value} in step {self.steps} of copy {copy}. Such steps "
+            "cannot be learned from; what was learned before is in the last checkpoint."
+        )

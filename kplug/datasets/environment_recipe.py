@@ -1,0 +1,168 @@
+"""How an environment is made, what it is like, and which cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kplug.datasets.environment_state import NotRestorableError, restore_state, state_of
+from kplug.errors import DataError
+
+_UNLIMITED_EPISODE_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class EnvironmentFacts:
+    """What an environment is like.
+
+    Attributes:
+        state_dim: Numbers in a state.
+        action_dim: Numbers in an action.
+        action_low: Their lower bounds, or `None` if there are none.
+        action_high: Their upper bounds, or `None`.
+        reward_threshold: The return that counts as solved, or `None`.
+        episode_steps: Steps after which an episode is cut off, or `None`.
+        not_restorable: Why its state cannot be kept in a checkpoint, or `None` if it can.
+    """
+
+    state_dim: int
+    action_dim: int
+    action_low: list[float] | None
+    action_high: list[float] | None
+    reward_threshold: float | None
+    episode_steps: int | None
+    not_restorable: str | None
+
+
+@dataclass(frozen=True)
+class EnvironmentRecipe:
+    """How an environment is made.
+
+    Attributes:
+        id: Its id, as it is registered with Gymnasium.
+        arguments: Its keyword arguments.
+        max_episode_steps: Steps after which an episode is cut off, or `None` for its own limit.
+    """
+
+    id: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    max_episode_steps: int | None = None
+
+    def make(self, **more: Any) -> Any:
+        """Return the `gymnasium.Env`, with further keyword arguments (`render_mode`).
+
+        Raises:
+            DataError: If it cannot be made.
+        """
+        gymnasium = _package()
+        if ":" in self.id:
+            raise DataError(
+                f"environment {self.id!r} names a module to import, which a data set's parameter must not. Register "
+                "the environment in a file of your own with a function that returns kplug.datasets.gymnasium(...), and "
+                "name that: --data FILE.py:FUNCTION"
+            )
+        limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
+        try:
+            return gymnasium.make(self.id, disable_env_checker=True, **limit, **self.arguments, **more)
+        except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+            raise DataError(f"environment {self.id} needs a package that is missing: {error}") from error
+        except gymnasium.error.UnregisteredEnv as error:
+            raise DataError(f"There is no environment {self.id!r}{_suggestions(self.id)}") from error
+        except gymnasium.error.Error as error:
+            raise DataError(f"environment {self.id!r} cannot be made: {error}") from error
+        except (TypeError, ValueError) as error:
+            given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+            raise DataError(f"environment {self.id} refuses its arguments ({given}): {error}") from error
+
+    @cached_property
+    def facts(self) -> EnvironmentFacts:
+        """What the environment is like; it is made to find out.
+
+        Raises:
+            DataError: If it cannot be made, or its states or actions are not numbers.
+        """
+        environment = self.make()
+        try:
+            low, high = self._action_bounds(environment.action_space)
+            return EnvironmentFacts(
+                state_dim=self._state_dim(environment.observation_space),
+                action_dim=int(np.prod(environment.action_space.shape)),
+                action_low=low,
+                action_high=high,
+                reward_threshold=getattr(environment.spec, "reward_threshold", None),
+                episode_steps=getattr(environment.spec, "max_episode_steps", None),
+                not_restorable=_why_not_restorable(environment),
+            )
+        finally:
+            environment.close()
+
+    @property
+    def most_episode_steps(self) -> int:
+        """Steps after which an evaluation episode is cut off at the latest."""
+        return self.facts.episode_steps or _UNLIMITED_EPISODE_STEPS
+
+    def _action_bounds(self, space: Any) -> tuple[list[float] | None, list[float] | None]:
+        box = _package().spaces.Box
+        if not isinstance(space, box) or space.dtype.kind != "f":
+            raise DataError(
+                f"environment {self.id} has the actions {space}; policies for continuous control need a Box of "
+                "floating-point numbers. Choose an environment with continuous actions "
+                "(Pendulum-v1, MountainCarContinuous-v0, ...)."
+            )
+        low, high = np.ravel(space.low).astype("float64"), np.ravel(space.high).astype("float64")
+        bounded = np.isfinite(low) & np.isfinite(high)
+        if bounded.all():
+            return low.tolist(), high.tolist()
+        if bounded.any() or np.isfinite(low).any() or np.isfinite(high).any():
+            raise DataError(
+                f"environment {self.id} has actions of which some are bounded and others not: {space}. Wrap it so that "
+                "all are, or none."
+            )
+        return None, None
+
+    def _state_dim(self, space: Any) -> int:
+        spaces = _package().spaces
+        flat = spaces.flatten_space(space) if space.is_np_flattenable else None
+        if not isinstance(flat, spaces.Box):
+            raise DataError(f"environment {self.id} has the states {space}, which cannot be laid out as one vector.")
+        return int(flat.shape[0])
+
+
+def _package() -> Any:
+    try:
+        import gymnasium
+    except ImportError as error:
+        raise DataError(
+            "Environments need the package gymnasium, which is not installed: pip install 'kplug[control]'"
+        ) from error
+    return gymnasium
+
+
+def _suggestions(name: str) -> str:
+    close = difflib.get_close_matches(name, list(_package().registry), n=3, cutoff=0.5)
+    return f". Did you mean {' or '.join(map(repr, close))}?" if close else "; `gymnasium.registry` lists them."
+
+
+def _why_not_restorable(environment: Any) -> str | None:
+    """Return why an environment's state cannot be kept, after trying it out; `None` if it can."""
+    environment.action_space.seed(0)
+    action = environment.action_space.sample()
+    environment.reset(seed=0)
+    try:
+        state = state_of(environment)
+        first = environment.step(action)[:4]
+        restore_state(environment, state)
+        second = environment.step(action)[:4]
+    except NotRestorableError as error:
+        return str(error)
+    same = np.array_equal(_flat(environment, first[0]), _flat(environment, second[0])) and first[1:] == second[1:]
+    return None if same else "its next state does not follow from its attributes"
+
+
+def _flat(environment: Any, observation: Any) -> np.ndarray:
+    return _package().spaces.flatten(environment.observation_space, observation)
