@@ -15,6 +15,7 @@ _PUBLIC = {
     "AugmentedCNN": "kplug.models.augmented_cnn:AugmentedCNN",
     "CategoricalFocalLoss": "kplug.losses.categorical_focal:CategoricalFocalLoss",
     "Component": "kplug.catalog.component:Component",
+    "ContinuousPolicy": "kplug.models.control.policy:ContinuousPolicy",
     "ContrastiveLoss": "kplug.losses.contrastive:ContrastiveLoss",
     "Dataset": "kplug.datasets.dataset:Dataset",
     "DirichletSampling": "kplug.layers.dirichlet_sampling:DirichletSampling",

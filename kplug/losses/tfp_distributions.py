@@ -1,4 +1,4 @@
-"""The seam to TensorFlow Probability: the only place of the losses that knows it."""
+"""The seam to TensorFlow Probability: the only place that knows it."""
 
 from __future__ import annotations
 
@@ -60,11 +60,36 @@ def _standard_normal(like: Any) -> Any:
     return tfd.MultivariateNormalDiag(zeros, keras.ops.ones(event_shape, like.dtype))
 
 
+def squashed_gaussian(mean: Any, scale: Any, bounds: tuple[Any, Any] | None) -> Any:
+    """Return a diagonal Gaussian over the last axis, and with bounds what tanh and stretching between them make of it.
+
+    Args:
+        mean: Means of shape `(batch_size, dim)`.
+        scale: Standard deviations of the same shape.
+        bounds: Lower and upper bounds, each of shape `(dim,)`, or `None`.
+
+    Raises:
+        ParameterError: If this backend has no TensorFlow Probability.
+    """
+    tfp = _tfp()
+    gaussian = tfp.distributions.MultivariateNormalDiag(mean, scale)
+    if bounds is None:
+        return gaussian
+    low, high = bounds
+    tfb = tfp.bijectors
+    bijector = tfb.Chain([tfb.Shift(0.5 * (high + low)), tfb.Scale(0.5 * (high - low)), tfb.Tanh()])
+    return tfp.distributions.TransformedDistribution(gaussian, bijector)
+
+
 def _tfd() -> Any:
+    return _tfp().distributions
+
+
+def _tfp() -> Any:
     if keras.backend.backend() == "tensorflow":
         import tensorflow_probability as tfp
 
-        return tfp.distributions
+        return tfp
     if keras.backend.backend() == "jax":
         try:
             from tensorflow_probability.substrates import jax as tfp
@@ -73,7 +98,7 @@ def _tfd() -> Any:
                 f"TensorFlow Probability does not work with this version of JAX ({error}): use what kplug has of its "
                 "own (`mean` and `log_var`, the priors by name)."
             ) from error
-        return tfp.distributions
+        return tfp
     raise ParameterError(
         f"TensorFlow Probability does not run on {keras.backend.backend()}: use what kplug has of its own (`mean` and "
         "`log_var`, the priors by name)."

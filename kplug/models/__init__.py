@@ -2,8 +2,16 @@
 
 from kplug.models.augmentation import augmentation
 from kplug.models.augmented_cnn import AugmentedCNN
+from kplug.models.control.policy import ContinuousPolicy
 from kplug.models.topic_model import NeuralTopicModel
 from kplug.models.vae import VAE
 from kplug.models.vqvae import VQVAE
 
-__all__ = ["VAE", "VQVAE", "AugmentedCNN", "NeuralTopicModel", "augmentation"]
+__all__ = [
+    "VAE",
+    "VQVAE",
+    "AugmentedCNN",
+    "ContinuousPolicy",
+    "NeuralTopicModel",
+    "augmentation",
+]

@@ -1,0 +1,1 @@
+"""Policies for continuous actions, and the algorithms that train them in environments."""
