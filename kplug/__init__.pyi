@@ -79,6 +79,9 @@ from kplug.metrics.topic_diversity import topic_diversity as topic_diversity
 from kplug.models.augmentation import augmentation as augmentation
 from kplug.models.augmented_cnn import AugmentedCNN as AugmentedCNN
 from kplug.models.control.policy import ContinuousPolicy as ContinuousPolicy
+from kplug.models.control.ppo import PPO as PPO
+from kplug.models.control.reinforce import Reinforce as Reinforce
+from kplug.models.control.soft_actor_critic import SoftActorCritic as SoftActorCritic
 from kplug.models.topic_model import NeuralTopicModel as NeuralTopicModel
 from kplug.models.vae import VAE as VAE
 from kplug.models.vqvae import VQVAE as VQVAE

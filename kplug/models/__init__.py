@@ -3,15 +3,21 @@
 from kplug.models.augmentation import augmentation
 from kplug.models.augmented_cnn import AugmentedCNN
 from kplug.models.control.policy import ContinuousPolicy
+from kplug.models.control.ppo import PPO
+from kplug.models.control.reinforce import Reinforce
+from kplug.models.control.soft_actor_critic import SoftActorCritic
 from kplug.models.topic_model import NeuralTopicModel
 from kplug.models.vae import VAE
 from kplug.models.vqvae import VQVAE
 
 __all__ = [
+    "PPO",
     "VAE",
     "VQVAE",
     "AugmentedCNN",
     "ContinuousPolicy",
     "NeuralTopicModel",
+    "Reinforce",
+    "SoftActorCritic",
     "augmentation",
 ]

@@ -90,6 +90,23 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
         raise DataError(f"The data set does not fit model {model.name}: {error}") from error
 
 
+def attach(model: keras.Model, train: Any) -> None:
+    """Let a model that goes through its data by itself (one that learns in an environment) have them before `fit` does.
+
+    Such a model has a method `attach(train)`, which builds it and raises `ValueError` if it cannot use the data.
+    Without it, data that are no arrays are first seen in `fit`.
+
+    Raises:
+        DataError: If the model refuses the data.
+    """
+    if not hasattr(model, "attach"):
+        return
+    try:
+        model.attach(train)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"The data set does not fit model {model.name}: {error}") from error
+
+
 def _dataset(spec: ComponentSpec) -> Any:
     factory = load(resolve(spec.name, "dataset"))
     dataset = _called("dataset", spec, factory, spec.parameters)

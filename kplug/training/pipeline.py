@@ -115,24 +115,28 @@ def tensor_batches(arrays: Any, batch_size: int, repeat: bool = False) -> tuple[
 
 
 class RestOfEpoch(keras.utils.PyDataset):
-    """What a data set of batches has left when its first ones were gone through already."""
+    """What a data set of batches has left when its first ones were gone through already.
+
+    Attributes:
+        batches: The whole data set.
+    """
 
     def __init__(self, batches: keras.utils.PyDataset, done: int) -> None:
         super().__init__()
-        self._batches = batches
+        self.batches = batches
         self._done = done
 
     def __len__(self) -> int:
-        return max(0, len(self._batches) - self._done)
+        return max(0, len(self.batches) - self._done)
 
     def __getitem__(self, index: int) -> Any:
-        return self._batches[index + self._done]
+        return self.batches[index + self._done]
 
     def on_epoch_begin(self) -> None:
-        self._batches.on_epoch_begin()
+        self.batches.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        self._batches.on_epoch_end()
+        self.batches.on_epoch_end()
 
 
 def rest_of_epoch(batches: Any, done: int) -> Any:

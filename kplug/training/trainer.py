@@ -15,7 +15,7 @@ from kplug.runs.directory import RunDirectory
 from kplug.runs.records import RecordWriter
 from kplug.runs.spec import RunSpec
 from kplug.training import training_state
-from kplug.training.assembly import Assembly, prepare
+from kplug.training.assembly import Assembly, attach, prepare
 from kplug.training.best_model import BestModel
 from kplug.training.checkpointer import Checkpointer, Schedule
 from kplug.training.checkpoints import Checkpoints
@@ -56,6 +56,8 @@ def train(
     _insist_same_data(resumed, {"data": data_fingerprint, "validation": validation_fingerprint}, spec)
     if arrays is not None:
         prepare(model, arrays)
+    else:
+        attach(model, dataset.train)
     execution = resumed.execution or choose_execution(
         spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size, spec.jit
     )
@@ -173,8 +175,9 @@ def _build(model: keras.Model, data: dict[str, Any]) -> None:
 
     What that changes (metrics, random generators) is put back with the rest.
     """
-    batch = keras.tree.map_structure(_for_backend, first_batch(data))
-    model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(batch))
+    if not hasattr(model, "attach"):  # one that has built itself
+        batch = keras.tree.map_structure(_for_backend, first_batch(data))
+        model.test_on_batch(*keras.utils.unpack_x_y_sample_weight(batch))
     if not model.optimizer.built:  # a second time, one that scales the loss would make its variables twice
         model.optimizer.build(model.trainable_variables)
 

@@ -1,0 +1,307 @@
+"""What algorithms share that learn in environments: acting, learning in blocks, evaluation, resuming, use."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kplug.datasets.environment_copies import Step
+from kplug.datasets.environment_steps import EnvironmentSteps, EvaluationEpisodes
+from kplug.models.control.experience import Experience
+from kplug.models.control.gradient_steps import FitSteps, compiled
+from kplug.models.control.numpy_network import NumpyActor
+from kplug.models.control.policy import ContinuousPolicy
+from kplug.models.control.running_statistics import RunningStatistics
+from kplug.models.own_loss import OwnLoss
+
+
+class EnvironmentLearner(FitSteps, OwnLoss):
+    """A `keras.Model` that learns in an environment: what `fit` is given is a `kplug.datasets.EnvironmentSteps`.
+
+    A member sets `policy` and `logged`, calls `_start` at the end of its constructor, and has
+
+    - `losses(batch)`: the loss whose gradients train all its variables, and a dictionary of the numbers in `logged`;
+    - `_explore(actor, states)`: actions for states, in training;
+    - `_keep(steps, rewards)`: takes in what a block gave;
+    - `_batches()`: what is to be learned from now, `{name: (batches, batch_size, ...)}`, or `None`.
+
+    Attributes:
+        policy: The `kplug.ContinuousPolicy` that is trained.
+        experience: Where it is in its environment, or `None` before `fit`.
+    """
+
+    policy: ContinuousPolicy
+    experience: Any
+    logged: tuple[str, ...] = ()
+    discount: float
+    normalize_observations: bool
+    normalize_rewards: bool
+    seed: int | None
+    max_gradient_norm: float | None = None
+
+    def _start(self: Any) -> None:
+        self.experience = None
+        self._source: Any = None
+        self._episodes: Any = None
+        self._recording = False
+        self._gradient_steps: Callable | None = None
+        self._jit_compile: bool | str = "auto"
+        self.trackers = [keras.metrics.Mean(name=name) for name in self.logged]
+        fixed = {"shape": (), "trainable": False, "autocast": False}
+        self.reward_scale = self.add_weight(**fixed, initializer="ones", name="reward_scale")
+        self.reward_count = self.add_weight(**fixed, initializer="zeros", name="reward_count")
+        self.state_count = self.add_weight(**fixed, initializer="zeros", name="state_count")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.policy.squashed(self.policy(inputs)[0])
+
+    def act(self, state: Any, deterministic: bool = True) -> np.ndarray:
+        """Return actions for states on NumPy, as `kplug.ContinuousPolicy.act` does."""
+        return self.policy.act(state, deterministic)
+
+    def as_keras_model(self) -> keras.Model:
+        """Return the deterministic policy as a plain Keras model, as `kplug.ContinuousPolicy.as_keras_model` does."""
+        return self.policy.as_keras_model()
+
+    def compile(
+        self: Any,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Any = None,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Configure the training as `keras.Model.compile` does, without a loss and metrics: it has its own.
+
+        Gradient steps are compiled, a block's together, so that `run_eagerly` and `steps_per_execution` say nothing.
+
+        Raises:
+            ValueError: If a loss or a metric is given.
+        """
+        if metrics:
+            raise ValueError(f"{type(self).__name__} has metrics of its own. Received: metrics={metrics!r}")
+        # Environments are stepped in Python; what is compiled are the gradient steps in between.
+        kwargs |= {"run_eagerly": True, "jit_compile": False, "steps_per_execution": 1}
+        super().compile(optimizer, loss, **kwargs)
+        self._jit_compile = jit_compile
+        self._gradient_steps = None
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def attach(self: Any, source: Any) -> None:
+        """Enter an environment, at the beginning of an episode; `fit` does so where it has not been done.
+
+        Args:
+            source: A training split of `kplug.datasets.gymnasium` or `kplug.datasets.pendulum`.
+
+        Raises:
+            ValueError: If it is something else, or its states and actions are not those of the policy.
+        """
+        self.check_data(source)
+        seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
+        self._source = source
+        self.experience = Experience(source, np.random.default_rng(seed), self.discount)
+        count, rewards = (float(ops.convert_to_numpy(one)) for one in (self.state_count, self.reward_count))
+        self._state_statistics = RunningStatistics(
+            ops.convert_to_numpy(self.policy.state_mean), ops.convert_to_numpy(self.policy.state_scale) ** 2, count
+        )
+        scale = float(ops.convert_to_numpy(self.reward_scale))
+        self._reward_statistics = RunningStatistics(np.zeros(()), np.full((), scale**2), rewards)
+        self._forget()
+        why = source.recipe.facts.not_restorable
+        if why is not None:
+            warnings.warn(
+                f"The state of environment {source.recipe.id} cannot be kept in checkpoints ({why}): a resumed run "
+                "goes on with fresh episodes.",
+                stacklevel=2,
+            )
+
+    def check_data(self, x: Any) -> None:
+        """Refuse what is no environment, or one of other states and actions than the policy's.
+
+        Raises:
+            ValueError: Saying what was expected.
+        """
+        name = type(self).__name__
+        if not isinstance(x, EnvironmentSteps | EvaluationEpisodes):
+            raise ValueError(
+                f"{name} learns in environments: it needs the splits of kplug.datasets.gymnasium or "
+                f"kplug.datasets.pendulum. Received: {type(x).__name__}"
+            )
+        facts, policy = x.recipe.facts, self.policy
+        if (facts.state_dim, facts.action_dim) != (policy.state_dim, policy.action_dim):
+            raise ValueError(
+                f"{name} has state_dim={policy.state_dim} and action_dim={policy.action_dim}; environment "
+                f"{x.recipe.id} has state_dim={facts.state_dim} and action_dim={facts.action_dim}"
+            )
+        bounds = (policy.action_low, policy.action_high) if policy.squash else (None, None)
+        given = _as_tuple(facts.action_low), _as_tuple(facts.action_high)
+        if bounds != given:
+            raise ValueError(
+                f"{name} has action_low={bounds[0]} and action_high={bounds[1]}; environment {x.recipe.id} has "
+                f"{given[0]} and {given[1]}"
+            )
+
+    def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Learn in an environment as `keras.Model.fit` trains on data.
+
+        Args:
+            x: The training split of an environment's data set.
+            y: Nothing.
+            *args: As for `keras.Model.fit`.
+            **kwargs: As for `keras.Model.fit`; `validation_data` may be the validation split.
+
+        Raises:
+            ValueError: If it is something else.
+            DataError: If the environment gives NaN.
+        """
+        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        # The rest of an epoch, when a run is taken up in its middle, has the whole one in `batches`.
+        source = getattr(x, "batches", x)
+        if source is not self._source:
+            self.attach(source)
+        self._recording = True
+        try:
+            return super().fit(**{**options, "shuffle": False})
+        finally:
+            self._recording = False
+
+    def evaluate(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Play the episodes of a validation or test split with the deterministic policy.
+
+        Returns:
+            As `keras.Model.evaluate`: the metrics `return` (the mean of the episodes' returns), `return_std` (their
+            standard deviation) and `episode_length` (in steps).
+        """
+        self.check_data(x)
+        self._episodes = x
+        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
+
+    def learn(self: Any, data: Any) -> dict[str, float]:
+        """Take a block of environment steps, and learn from what is there to learn from."""
+        count = int(keras.utils.unpack_x_y_sample_weight(data)[0].shape[0])
+        experience, actor = self.experience, self.policy.numpy_actor()
+        steps, discounted = experience.take(count, lambda states: self._explore(actor, states))
+        self._normalize(steps, discounted)
+        self._keep(steps)
+        batches = self._batches()
+        if batches is not None:
+            self._descend(batches)
+        logs = {tracker.name: float(tracker.result()) for tracker in self.trackers}
+        if experience.recent_returns:
+            logs["return"] = float(np.mean(experience.recent_returns))
+        experience.curves.append({"step": experience.steps, **logs})
+        return logs
+
+    def judge(self: Any, data: Any) -> dict[str, float]:
+        """Play the evaluation's episodes."""
+        del data
+        actor = self.policy.numpy_actor()
+        returns, lengths = self._episodes.play(lambda states: self.policy.squashed_numpy(actor(states)[0]))
+        if self._recording:
+            self.experience.evaluations.append({"step": self.experience.steps, "returns": returns.tolist()})
+        return {
+            "return": float(returns.mean()),
+            "return_std": float(returns.std()),
+            "episode_length": float(lengths.mean()),
+        }
+
+    def _descend(self: Any, batches: Mapping[str, np.ndarray]) -> None:
+        if self._gradient_steps is None:
+            self._gradient_steps = compiled(self, self._compiles())
+        means = self._gradient_steps(batches)
+        count = len(next(iter(batches.values())))
+        for tracker in self.trackers:
+            tracker.update_state(means[tracker.name], sample_weight=count)
+
+    def _compiles(self) -> bool:
+        # On TensorFlow a graph is as fast on a CPU, and there at once.
+        if self._jit_compile == "auto":
+            return keras.backend.backend() == "jax"
+        return bool(self._jit_compile)
+
+    def _normalize(self: Any, steps: Sequence[Step], discounted: np.ndarray) -> None:
+        """Take the block's states and rewards into the statistics, and those into the weights that are saved."""
+        if self.normalize_observations:
+            self._state_statistics.update(np.concatenate([step.next_states for step in steps]))
+            self.policy.state_mean.assign(self._state_statistics.mean.astype("float32"))
+            self.policy.state_scale.assign(self._state_statistics.scale.astype("float32"))
+            self.state_count.assign(self._state_statistics.count)
+        if self.normalize_rewards:
+            self._reward_statistics.update(discounted.reshape(-1))
+            self.reward_scale.assign(self._reward_statistics.scale.astype("float32"))
+            self.reward_count.assign(self._reward_statistics.count)
+
+    def _scaled_rewards(self, rewards: np.ndarray) -> np.ndarray:
+        return rewards / np.float32(self._reward_statistics.scale) if self.normalize_rewards else rewards
+
+    def limited(self, gradients: Any) -> Any:
+        """Return gradients of a norm of `max_gradient_norm` at most, where there is such a limit."""
+        if self.max_gradient_norm is None:
+            return gradients
+        norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in gradients))
+        factor = ops.minimum(1.0, self.max_gradient_norm / (norm + 1e-6))
+        return [one * ops.cast(factor, one.dtype) for one in gradients]
+
+    def end_step(self) -> None:
+        """Follow up a gradient step, inside the compiled loop."""
+
+    def training_state(self: Any) -> dict[str, Any] | None:
+        """Return what a checkpoint keeps besides the variables: where the model is in its environment."""
+        if self.experience is None:
+            return None
+        return {
+            "experience": self.experience.training_state(),
+            "states": self._state_statistics.training_state(),
+            "rewards": self._reward_statistics.training_state(),
+            "own": self._own_state(),
+        }
+
+    def restore_training_state(self: Any, state: Mapping[str, Any] | None) -> None:
+        """Go on where another process stopped."""
+        if state is None:
+            return
+        self.experience.restore_training_state(state["experience"])
+        self._state_statistics.restore_training_state(state["states"])
+        self._reward_statistics.restore_training_state(state["rewards"])
+        self._restore_own_state(state["own"])
+
+    def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
+        """Leave pictures of the training and of the policy, and one episode as an animation.
+
+        Args:
+            directory: An existing directory.
+            dataset: An environment's data set.
+        """
+        from kplug.models.control.control_pictures import write_pictures
+
+        write_pictures(self, Path(directory), dataset)
+
+    def _forget(self) -> None:
+        """Begin without steps to learn from."""
+
+    def _explore(self, actor: NumpyActor, states: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _keep(self, steps: Sequence[Step]) -> None:
+        raise NotImplementedError
+
+    def _batches(self) -> dict[str, np.ndarray] | None:
+        raise NotImplementedError
+
+    def _own_state(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _restore_own_state(self, state: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+
+def _as_tuple(bounds: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if bounds is None else tuple(np.asarray(bounds, "float32").tolist())
