@@ -93,6 +93,8 @@ def _tfp() -> Any:
     if keras.backend.backend() == "jax":
         try:
             from tensorflow_probability.substrates import jax as tfp
+
+            _ = tfp.bijectors, tfp.distributions  # imported here, where it fails
         except (ImportError, AttributeError) as error:
             raise ParameterError(
                 f"TensorFlow Probability does not work with this version of JAX ({error}): use what kplug has of its "

@@ -49,8 +49,8 @@ def _episode(model: Any, recipe: EnvironmentRecipe, seed: int) -> tuple[list[np.
             if not why and step % every == 0:
                 try:
                     frames.append(np.asarray(environment.render()))
-                except (ImportError, gymnasium.error.Error) as error:
-                    why = str(error)
+                except Exception as error:  # noqa: BLE001 - a display or a package that is missing fails in any way
+                    why = f"{type(error).__name__}: {error}"
             state = np.asarray(gymnasium.spaces.flatten(environment.observation_space, observation), "float32")
             action = model.act(state)
             states.append(state)
