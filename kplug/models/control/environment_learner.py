@@ -242,12 +242,16 @@ class EnvironmentLearner(FitSteps, OwnLoss):
     def _scaled_rewards(self, rewards: np.ndarray) -> np.ndarray:
         return rewards / np.float32(self._reward_statistics.scale) if self.normalize_rewards else rewards
 
-    def limited(self, gradients: Any) -> Any:
-        """Return gradients of a norm of `max_gradient_norm` at most, where there is such a limit."""
+    def limited(self: Any, gradients: Any) -> Any:
+        """Return gradients of a norm of `max_gradient_norm` at most, where there is such a limit.
+
+        Args:
+            gradients: Gradients of the loss as the optimizer has scaled it (in half precision).
+        """
         if self.max_gradient_norm is None:
             return gradients
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in gradients))
-        factor = ops.minimum(1.0, self.max_gradient_norm / (norm + 1e-6))
+        factor = ops.minimum(1.0, self.optimizer.scale_loss(self.max_gradient_norm) / (norm + 1e-6))
         return [one * ops.cast(factor, one.dtype) for one in gradients]
 
     def end_step(self) -> None:

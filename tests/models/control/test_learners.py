@@ -220,6 +220,23 @@ def test_gradient_steps_are_taken_in_order_one_behind_the_other():
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("scaling", [False, True])
+def test_gradients_are_cut_down_to_their_norm_whatever_the_loss_was_scaled_by(scaling):
+    model = kplug.PPO(3, 1, units=(4,), max_gradient_norm=0.5)
+    optimizer = keras.optimizers.SGD(0.1)
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0) if scaling else optimizer)
+    scale = 1024.0 if scaling else 1.0
+    large, small = [np.float32([3, 0]), np.float32([4])], [np.float32([0.1, 0]), np.float32([0.2])]
+    found = [
+        ops.convert_to_numpy(one) / scale for one in model.limited([ops.convert_to_tensor(g * scale) for g in large])
+    ]
+    np.testing.assert_allclose(np.concatenate(found), [0.3, 0, 0.4], rtol=1e-4)
+    found = [
+        ops.convert_to_numpy(one) / scale for one in model.limited([ops.convert_to_tensor(g * scale) for g in small])
+    ]
+    np.testing.assert_allclose(np.concatenate(found), [0.1, 0, 0.2], rtol=1e-4)
+
+
 @pytest.mark.neutral
 def test_a_full_replay_buffer_keeps_the_newest_steps():
     data = pendulum()

@@ -59,7 +59,9 @@ def compiled(model: Any, jit_compile: bool) -> Callable[[dict[str, Any]], dict[s
                 return model.optimizer.scale_loss(loss), logs
 
         (_, logs), gradients = jax.value_and_grad(scaled, has_aux=True)(trainable)
-        trainable, optimizer = model.optimizer.stateless_apply(optimizer, model.limited(gradients), trainable)
+        with keras.StatelessScope(state_mapping=[*zip(model.optimizer.variables, optimizer, strict=True)]):
+            gradients = model.limited(gradients)
+        trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
         mapping = [*zip(model.trainable_variables, trainable, strict=True)]
         mapping += zip(model.non_trainable_variables, fixed, strict=True)
         with keras.StatelessScope(state_mapping=mapping) as scope:
