@@ -51,7 +51,7 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         self._episodes: Any = None
         self._recording = False
         self._gradient_steps: Callable | None = None
-        self._jit_compile: bool | str = "auto"
+        self._compiling: bool | str = "auto"
         self.trackers = [keras.metrics.Mean(name=name) for name in self.logged]
         fixed = {"shape": (), "trainable": False, "autocast": False}
         self.reward_scale = self.add_weight(**fixed, initializer="ones", name="reward_scale")
@@ -90,7 +90,7 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         # Environments are stepped in Python; what is compiled are the gradient steps in between.
         kwargs |= {"run_eagerly": True, "jit_compile": False, "steps_per_execution": 1}
         super().compile(optimizer, loss, **kwargs)
-        self._jit_compile = jit_compile
+        self._compiling = jit_compile
         self._gradient_steps = None
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
@@ -223,9 +223,9 @@ class EnvironmentLearner(FitSteps, OwnLoss):
 
     def _compiles(self) -> bool:
         # On TensorFlow a graph is as fast on a CPU, and there at once.
-        if self._jit_compile == "auto":
+        if self._compiling == "auto":
             return keras.backend.backend() == "jax"
-        return bool(self._jit_compile)
+        return bool(self._compiling)
 
     def _normalize(self: Any, steps: Sequence[Step], discounted: np.ndarray) -> None:
         """Take the block's states and rewards into the statistics, and those into the weights that are saved."""
