@@ -150,8 +150,9 @@ def create_run_directory(
 
 
 def starting(now: float, max_running: int | None) -> dict[str, Any]:
-    """Return the state of a run that has no worker yet."""
-    return {"state": "starting"} if max_running is None else {"state": "queued", "queued": now}
+    """Return the state of a run that has no worker yet, and the mark by which the worker that is started knows it."""
+    state = {"state": "starting"} if max_running is None else {"state": "queued", "queued": now}
+    return {**state, "start": secrets.token_hex(8)}
 
 
 def write_atomically(path: Path, text: str, flush: bool = False) -> None:

@@ -18,7 +18,7 @@ from kplug.runs.directory import RunDirectory, create_run_directory, remove_left
 from kplug.runs.launchers import launcher_of, start_worker
 from kplug.runs.lock import RunLock
 from kplug.runs.own_files import brought_by, copy_files, insist_trusted, references
-from kplug.runs.run import ENDED, Run, seconds_taken
+from kplug.runs.run import ENDED, Run, give_up, seconds_taken
 from kplug.runs.spec import LISTS, SECTIONS, RunSpec
 
 _LOCK_PATIENCE = 10.0
@@ -54,6 +54,9 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
         start_worker(directory, spec)
     except KplugError:
         shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    except BaseException:  # Ctrl-C while a launcher was at it: its job may be there
+        give_up(directory, "failed", "starting it was interrupted")
         raise
     # Whoever starts a run with a file of theirs may resume it, and load its model, without being asked.
     # What another run brought along is not theirs.
@@ -107,6 +110,9 @@ def resume(run: Run, max_running: int | None = None) -> None:
         # As it was, to the byte: what could not be made out of it is no less damaged now.
         with contextlib.suppress(OSError):
             run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)
+        raise
+    except BaseException:
+        give_up(run.directory, "failed", "starting it was interrupted")
         raise
 
 

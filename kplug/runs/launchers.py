@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 LOCAL = "kplug/local"
 _WORKER = "kplug.training.worker"
-_MOST_LETTERS = 1000
+_PASSED_ON = ("KPLUG_HOME", "KPLUG_PLUGINS")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def start_worker(directory: RunDirectory, spec: RunSpec) -> None:
         LauncherError: If a plugin's launcher fails.
         BrokenComponentError: If it cannot be imported.
     """
-    job = _job(directory, spec.backend)
+    try:
+        job = _job(directory, spec.backend)
+    except (OSError, ValueError) as error:
+        raise RunStorageError(f"{directory.status} cannot be read: {error}.") from error
     if launcher_of(spec) is None:
         try:
             Local().start(job)
@@ -94,17 +98,11 @@ def start_worker(directory: RunDirectory, spec: RunSpec) -> None:
         return
     launcher = located(spec, directory).launcher
     assert launcher is not None
-    started = _asked(launcher, "start", job)
+    started = _asked(launcher.name, _built(launcher), "start", job)
     if started is not None:
-        if not isinstance(started, str):
-            raise LauncherError(
-                f"launcher {launcher.name}: start() must return the job's id as a str, or None, not "
-                f"{type(started).__name__}. The job may be running all the same."
-            )
-        try:
-            write_atomically(directory.job, json.dumps({"id": started[:_MOST_LETTERS]}))
-        except OSError as error:
-            raise RunStorageError(f"{directory.job} cannot be written: {error.strerror or error}.") from error
+        # Without it the job goes on all the same; it cannot be killed from here then.
+        with contextlib.suppress(OSError):
+            write_atomically(directory.job, json.dumps({"id": str(started)}))
 
 
 def kill_job(directory: RunDirectory, spec: RunSpec) -> bool:
@@ -123,9 +121,10 @@ def kill_job(directory: RunDirectory, spec: RunSpec) -> bool:
     except (OSError, ValueError):
         return False
     insist_trusted(directory, references(spec, directory))
-    if not isinstance(job_id, str) or not callable(getattr(_built(launcher), "kill", None)):
+    built = _built(launcher)
+    if not isinstance(job_id, str) or not callable(getattr(built, "kill", None)):
         return False
-    _asked(launcher, "kill", job_id)
+    _asked(launcher.name, built, "kill", job_id)
     return True
 
 
@@ -136,26 +135,23 @@ def _job(directory: RunDirectory, backend: str) -> Job:
         # The worker must see the installed distributions that this process sees.
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
     }
-    command = (sys.executable, "-P", "-m", _WORKER, str(directory.path))
+    start = read_json_object(directory.status).get("start")
+    command = (sys.executable, "-P", "-m", _WORKER, str(directory.path), *([start] if isinstance(start, str) else []))
     return Job(directory.id, directory.path, command, needed, directory.log)
 
 
-def _asked(chosen: ComponentSpec, verb: str, argument: Any) -> Any:
+def _asked(name: str, launcher: Any, verb: str, argument: Any) -> Any:
     """Call a method of a plugin's launcher.
 
     Raises:
-        LauncherError: If it has no such method, or raises something.
-        BrokenComponentError: If it cannot be imported.
+        LauncherError: If it raises something.
     """
-    launcher = _built(chosen)
-    method = getattr(launcher, verb, None)
-    if not callable(method):
-        raise LauncherError(f"launcher {chosen.name}: {type(launcher).__name__} has no method {verb}().")
     try:
-        return method(argument)
+        return getattr(launcher, verb)(argument)
     except (Exception, SystemExit) as error:
-        raise LauncherError(f"launcher {chosen.name}: {verb}() failed: {type(error).__name__}: {error}") from error
+        raise LauncherError(f"launcher {name}: {verb}() failed: {type(error).__name__}: {error}") from error
 
 
 def _built(chosen: ComponentSpec) -> Any:

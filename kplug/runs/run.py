@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kplug.errors import RunStateError, RunStorageError
 from kplug.places import runs_root
 from kplug.runs.directory import RunDirectory, write_atomically
+from kplug.runs.json_file import read_json_object
 from kplug.runs.lock import RunLock
 from kplug.runs.process import is_killable, kill, request_stop
 from kplug.runs.records import MetricRecord, RecordReader, RecordWriter
@@ -139,7 +141,11 @@ class Run:
             RunStorageError: If it cannot be reached.
         """
         status = self.status
-        if status["state"] not in ENDED:
+        if status["state"] in ENDED:
+            return
+        # What a launcher has yet to begin, somewhere, may never begin: there is nobody to ask.
+        waits = status.get("launcher") is not None and status.get("pid") is None
+        if not (waits and give_up(self.directory, "stopped")):
             request_stop(self.directory, status)
 
     def kill(self) -> None:
@@ -159,6 +165,8 @@ class Run:
         if status["state"] in ENDED or not (self._killed(status) or self._job_killed(status)):
             host = status.get("host")
             where = f" on this machine; it was started on {host}" if host not in {None, socket.gethostname()} else ""
+            if status.get("launcher") is not None and status["state"] not in ENDED:
+                where = f" that {status['launcher']} could end. To give it up: kplug runs stop {self.id}"
             raise RunStateError(f"{self.id} is {status['state']}: there is no process to kill{where}.")
         _record_kill(self.directory)
 
@@ -177,15 +185,18 @@ class Run:
 
     def _wanted(self, killed: Callable[[], bool]) -> bool:
         """Kill a worker, and leave word for who sees it gone."""
+        control, asked = self.directory.control, None
+        with contextlib.suppress(OSError, ValueError):
+            asked = control.read_text(encoding="utf-8")
         with contextlib.suppress(OSError):
-            write_atomically(self.directory.control, KILL)
+            write_atomically(control, KILL)
         done = False
         try:
             done = killed()
         finally:
             if not done:
                 with contextlib.suppress(OSError):
-                    self.directory.control.unlink()
+                    control.unlink() if asked is None else write_atomically(control, asked)
         return done
 
 
@@ -194,6 +205,33 @@ def seconds_taken(status: Mapping[str, Any]) -> float:
     begun = status.get("first_batch")
     until = status.get("ended") or status.get("heartbeat")
     return (max(0.0, until - begun) if begun and until else 0.0) + (status.get("seconds_before") or 0.0)
+
+
+def give_up(directory: RunDirectory, state: str, error: str | None = None) -> bool:
+    """End a run that has no worker, and say whether it had none; a worker that comes late finds it ended.
+
+    Args:
+        directory: The run's directory.
+        state: `"stopped"` or `"failed"`.
+        error: Why, of one that failed.
+    """
+    lock = RunLock(directory.lock)
+    try:
+        if not lock.acquire():
+            return False
+        try:
+            fields = read_json_object(directory.status)
+            if fields.get("pid") is not None:
+                return False
+            fields |= {"state": state, "ended": time.time()} | ({} if error is None else {"error": error})
+            write_atomically(directory.status, json.dumps(fields, indent=2), flush=True)
+            with contextlib.closing(RecordWriter(directory.events)) as events:
+                events.write({"time": time.time(), "event": state, **({} if error is None else {"error": error})})
+        finally:
+            lock.release()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _record_kill(directory: RunDirectory) -> None:

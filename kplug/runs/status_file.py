@@ -19,6 +19,7 @@ KILL = "kill\n"
 _STATES = ENDED | {"queued", "starting", "running", "stopping"}
 _KILLED = "it was killed, as somebody asked"
 _START_PATIENCE = 60.0
+_KILL_PATIENCE = 20.0
 _OTHER_HOST_PATIENCE = 120.0
 _LARGEST = 2**53
 
@@ -52,7 +53,7 @@ def _why_lost(status: Mapping[str, Any], directory: RunDirectory) -> str | None:
     if alive is None:
         # Clocks of two hosts differ, into the future as well.
         silent = abs(now - (status.get("heartbeat") or 0.0))
-        if status.get("launcher") is not None and _kill_was_wanted(directory):
+        if status.get("launcher") is not None and silent > _KILL_PATIENCE and _kill_was_wanted(directory):
             return _KILLED
         return f"{worker} has given no sign of life for {silent:.0f} s" if silent > _OTHER_HOST_PATIENCE else None
     if alive:
@@ -129,7 +130,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         (
             *("state", "host", "error", "traceback", "phase", "artifact_error", "evaluation_error"),
-            *("process_start", "pid_namespace", "cwd", "parent", "launcher", "data_sha256"),
+            *("process_start", "pid_namespace", "cwd", "parent", "launcher", "start", "data_sha256"),
         ),
         _is_text,
     ),

@@ -1,4 +1,4 @@
-"""The worker: the process that executes a run. Started as `python -m kplug.training.worker RUN_DIRECTORY`."""
+"""The worker: the process that executes a run. Started as `python -m kplug.training.worker RUN_DIRECTORY START`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from kplug.runs.json_file import read_json_object
 from kplug.runs.lock import RunLock
 from kplug.runs.queue import QUEUED, wait_for_place
 from kplug.runs.records import RecordWriter
+from kplug.runs.status_file import ENDED
 from kplug.training.console import keep_printing
 from kplug.training.status import StatusWriter
 
@@ -35,7 +36,11 @@ _WAITING_FOR_SHOWN = 5
 
 
 def main() -> int:
-    """Execute the run whose directory is the first argument, and return the exit code."""
+    """Execute the run whose directory is the first argument, and return the exit code.
+
+    The second is the mark of the start that this worker is for: one that a launcher brings late may find the run ended,
+    or started anew.
+    """
     directory = RunDirectory(Path(sys.argv[1]))
     keep_printing()
     # Held until the process is gone, however it ends.
@@ -45,6 +50,9 @@ def main() -> int:
         print(f"{directory.path} already has a worker; this one ends.", flush=True)
         return 1
     status = StatusWriter(directory)
+    if sys.argv[2:] and (status.before.get("state") in ENDED or status.before.get("start") != sys.argv[2]):
+        print(f"{directory.path} has ended, or was started anew, since this worker was asked for; it ends.", flush=True)
+        return 1
     _heed_signals(status)  # before the status says whom to signal
     with status, _events(directory, status) as events:
         try:

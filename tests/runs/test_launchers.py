@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 
 import pytest
 
 from kplug.catalog.description import describe
+from kplug.catalog.discovery import catalog
 from kplug.catalog.resolution import resolve
 from kplug.errors import BrokenComponentError, LauncherError, RunStateError, SpecError
 from kplug.runs.completion import complete
 from kplug.runs.launch import launch, resume
 from kplug.runs.queue import Survey, runs_before
+from kplug.runs.run import list_runs
 
 pytestmark = pytest.mark.neutral
 
@@ -78,7 +84,8 @@ def test_a_launcher_is_given_the_worker_and_what_that_needs(cluster, tmp_path):
     run = launch(spec_with("far/cluster", setting, backend="jax"), tmp_path / "runs")
     run_id, directory, command, environment = json.loads(notes.read_text())
     assert (run_id, directory) == (run.id, str(run.directory.path))
-    assert command[1:] == ["-P", "-m", "kplug.training.worker", directory]
+    start = json.loads(run.directory.status.read_text())["start"]
+    assert command[1:] == ["-P", "-m", "kplug.training.worker", directory, start]
     assert environment["KERAS_BACKEND"] == "jax"
     assert str(tmp_path / "site-packages") in environment["PYTHONPATH"]
     assert (run.status["state"], run.status["launcher"]) == ("starting", "far/cluster")
@@ -114,7 +121,9 @@ def test_it_is_killed_by_its_launcher(cluster, tmp_path):
 def test_what_no_launcher_can_end_is_not_said_to_be_killed(cluster, tmp_path, launcher):
     settings = [noted(tmp_path)[1], "launcher.answer=null"] if launcher == "far/cluster" else []
     run = launch(spec_with(launcher, *settings), tmp_path / "runs")
-    with pytest.raises(RunStateError, match="there is no process to kill"):
+    with pytest.raises(
+        RunStateError, match=r"there is no process to kill that .* could end\. To give it up: kplug runs stop"
+    ):
         run.kill()
     assert run.state == "starting"
     assert not run.directory.control.exists()
@@ -143,9 +152,65 @@ def test_a_run_that_cannot_be_resumed_or_killed_stays_as_it_was(cluster, tmp_pat
     assert run.directory.status.read_bytes() == before
 
 
-def test_an_answer_that_is_no_text_is_refused(cluster, tmp_path):
-    with pytest.raises(LauncherError, match=r"start\(\) must return the job's id as a str, or None, not int"):
-        launch(spec_with("far/numbering"), tmp_path / "runs")
+def test_a_number_is_a_jobs_id_too(cluster, tmp_path):
+    run = launch(spec_with("far/numbering"), tmp_path / "runs")
+    assert json.loads(run.directory.job.read_text()) == {"id": "7"}
+
+
+@pytest.mark.parametrize("launcher", ["far/forgetful", "far/cluster"])
+def test_what_waits_elsewhere_can_be_given_up_whatever_has_become_of_its_job(
+    cluster, tmp_path, launcher, install_plugin
+):
+    settings = [noted(tmp_path)[1]] if launcher == "far/cluster" else []
+    run = launch(spec_with(launcher, *settings), tmp_path / "runs")
+    shutil.rmtree(tmp_path / "site-packages" / "kplug_far-1.0.dist-info")
+    catalog.cache_clear()
+    run.stop()
+    assert run.state == "stopped"
+    assert [event["event"] for event in run.events()] == ["stopped"]
+
+
+def test_a_job_that_begins_late_finds_its_run_ended_or_started_anew(cluster, tmp_path):
+    notes, setting = noted(tmp_path)
+    run = launch(spec_with("far/cluster", setting), tmp_path / "runs")
+    first = json.loads(notes.read_text())[2]
+    run.stop()
+    status = run.directory.status.read_bytes()
+
+    def late(command):
+        search = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(command, env=search, capture_output=True, text=True, check=False)
+
+    done = late(first)
+    assert done.returncode == 1
+    assert "has ended, or was started anew, since this worker was asked for" in done.stdout
+    assert run.directory.status.read_bytes() == status
+    resume(run)
+    status = run.directory.status.read_bytes()
+    assert late(first).returncode == 1
+    assert run.directory.status.read_bytes() == status
+
+
+def test_a_kill_that_fails_takes_no_stop_back(cluster, tmp_path):
+    notes, setting = noted(tmp_path)
+    run = launch(spec_with("far/cluster", setting), tmp_path / "runs")
+    run.directory.control.write_text("stop\n")
+    notes.unlink()
+    notes.mkdir()
+    with pytest.raises(LauncherError):
+        run.kill()
+    assert run.directory.control.read_text() == "stop\n"
+
+
+def test_an_interrupted_start_leaves_a_run_that_has_failed(cluster, tmp_path, monkeypatch):
+    def interrupted(directory, spec):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kplug.runs.launch.start_worker", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        launch(spec_with("far/forgetful"), tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
+    assert (run.state, run.status["error"]) == ("failed", "starting it was interrupted")
 
 
 def test_a_class_that_cannot_start_anything_is_no_launcher(cluster):
