@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from kplug.damaged_metadata import pass_over_damaged
 from kplug.errors import KplugError
 
 if TYPE_CHECKING:
@@ -275,6 +276,7 @@ def _answer() -> None:
 
     for watched in (watch, live):
         threading.Thread(target=watched, name="kplug-parent", daemon=True).start()
+    pass_over_damaged()
     importlib.import_module(module).main(request, folder / _RESULT)
     _kill(_descendants(os.getpid()))
     os._exit(0)  # a thread that a plugin has left behind is not waited for

@@ -48,29 +48,29 @@ def import_owners(path: Path, names: Mapping[str, str], given: dict[str, Any]) -
 def _import_around(name: str, module: str, given: Mapping[str, Any]) -> None:
     """Import components of a namespace until a name is known: one that is no component is defined where some is."""
     others = [one for one in owners(name) if one.kind != "optimizer"]
+    # One child process for all that are near: what else the plugin has may take minutes.
+    near = [one for one in others if _nearness(one, module) > 0 and not _is_here(one)]
+    tried: dict[tuple[str, str], Any] = {}
     for component in sorted(others, key=lambda one: -_nearness(one, module)):
         if not unregistered([name], given):
             return
-        if _may_be_imported(component, alone=_nearness(component, module) > 0):
+        # One that is known to be broken is not tried again: that may have taken minutes.
+        described = known([component]).get(component)
+        if _is_here(component):
+            usable = True
+        elif described is None and component in near:
+            tried = tried or inspect_in_child(one for one in near if one not in known([one]))
+            usable = tried[component.kind, component.name].get("status") != "broken"
+        else:
+            usable = not (described or describe(component)).broken
+        if usable:
             with contextlib.suppress(BrokenComponentError):
                 load(component)
 
 
-def _may_be_imported(component: Component, alone: bool) -> bool:
-    """Say whether importing a component is known to end well; a child process finds out where nobody knows.
-
-    Args:
-        component: The component.
-        alone: Whether to find out of this one only: what else the plugin has may take minutes. Of the whole plugin it
-            is kept.
-    """
-    if component.namespace == OWN_NAMESPACE or component.module in sys.modules or is_registered(component):
-        return True
-    # One that is known to be broken is not tried again: that may have taken minutes.
-    description = known([component]).get(component)
-    if description is None and alone:
-        return inspect_in_child([component])[component.kind, component.name].get("status") != "broken"
-    return not (description or describe(component)).broken
+def _is_here(component: Component) -> bool:
+    """Say whether importing a component costs nothing that is not known."""
+    return component.namespace == OWN_NAMESPACE or component.module in sys.modules or is_registered(component)
 
 
 def _exact(name: str) -> list[Component]:

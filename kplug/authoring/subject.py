@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from kplug.catalog.component import ALIASES, GROUPS, Component, entry_point_fault, namespace_of
+from kplug.damaged_metadata import packages_distributions
 from kplug.errors import PluginError
 
 
@@ -120,7 +121,7 @@ def _borrowed(distribution: metadata.Distribution, components: Iterable[Componen
     named = {one.package for one in components if one.fault is None} - own
     if not named:
         return frozenset()
-    of = metadata.packages_distributions()
+    of = packages_distributions()
     return frozenset(one for one in named if of.get(one) and distribution.name not in of[one])
 
 

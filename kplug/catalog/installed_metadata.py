@@ -68,19 +68,6 @@ def _with_word(word: str, distributions: Iterable[metadata.Distribution]) -> Ite
             yield one
 
 
-def spare_pydantic() -> None:
-    """Keep pydantic, before its first model, from reading metadata that would end it.
-
-    It looks for plugins of its own among the entry points of all distributions, one of which may be damaged.
-    """
-    if "PYDANTIC_DISABLE_PLUGINS" in os.environ:
-        return
-    try:
-        metadata.entry_points(group="pydantic")
-    except Exception:  # noqa: BLE001 - whatever the damage does to it
-        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
-
-
 def read_text(distribution: metadata.Distribution, name: str) -> str:
     """Return what a file of a distribution's metadata holds; empty if there is none.
 

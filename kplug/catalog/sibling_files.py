@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+from kplug.damaged_metadata import packages_distributions
+
 
 def insist_alone(path: Path, source: bytes, imported: Iterable[str]) -> None:
     """Refuse a file that imports modules beside it, wherever in it that is written.
@@ -69,9 +71,7 @@ def _found_beside(name: str, path: Path) -> Path | None:
     places = [Path(one) for one in spec.submodule_search_locations or [spec.origin or ""]]
     beside = [one for one in places if one.absolute().parent.resolve() == path.parent.resolve()]
     # A project's own package, installed so that it is imported from where it lies.
-    return (
-        beside[0] if beside and name not in metadata.packages_distributions() and not _is_distribution(name) else None
-    )
+    return beside[0] if beside and name not in packages_distributions() and not _is_distribution(name) else None
 
 
 def _is_distribution(name: str) -> bool:

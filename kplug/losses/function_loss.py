@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from kplug.catalog.installed_metadata import spare_pydantic
+from kplug.damaged_metadata import spare_pydantic
 
 Reduction = Literal["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"] | None
 

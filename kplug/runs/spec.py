@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from kplug.catalog.installed_metadata import spare_pydantic
+from kplug.damaged_metadata import spare_pydantic
 from kplug.errors import SpecError
 from kplug.runs.devices import DEVICE_PATTERN
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kplug.damaged_metadata import pass_over_damaged
 from kplug.errors import CheckpointError, KplugError, RunStorageError
 from kplug.runs.devices import Gpu, named_gpus
 from kplug.runs.directory import RunDirectory
@@ -43,6 +44,7 @@ def main() -> int:
     """
     directory = RunDirectory(Path(sys.argv[1]))
     keep_printing()
+    pass_over_damaged()
     # Held until the process is gone, however it ends.
     lock = RunLock(directory.lock)
     # Who resumes a run holds it for a moment.

@@ -1,7 +1,9 @@
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from importlib import metadata
 from importlib.machinery import PathFinder
 
@@ -164,6 +166,28 @@ def test_a_damaged_list_of_entry_points_costs_pydantic_nothing(install_plugin, r
     refused = run_kplug("plugins", "uninstall", "acme")
     assert f"its metadata in {damaged.parent} cannot be read" in refused.stderr
     assert "delete the directory" in refused.stderr
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_metadata_that_are_garbage_keep_no_backend_from_training(install_plugin, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    site = install_plugin("kplug-acme", {"kplug.losses": {"wavelet": "acme:Wavelet"}})
+    info = site / "kplug_acme-1.0.dist-info"
+    (info / "entry_points.txt").write_bytes(b"[kplug.losses]\nx = y:z\n\xff\xfe\x80\x81")
+    code = """
+        from kplug.damaged_metadata import pass_over_damaged
+        pass_over_damaged()
+        import keras, numpy as np
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    """
+    search = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=search, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_catalog_is_read_once_per_process(install_plugin, monkeypatch):
