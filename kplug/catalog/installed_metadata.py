@@ -68,6 +68,15 @@ def _with_word(word: str, distributions: Iterable[metadata.Distribution]) -> Ite
             yield one
 
 
+def is_distribution(name: str) -> bool:
+    """Say whether a distribution of that name is installed."""
+    try:
+        metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
+    return True
+
+
 def read_text(distribution: metadata.Distribution, name: str) -> str:
     """Return what a file of a distribution's metadata holds; empty if there is none.
 

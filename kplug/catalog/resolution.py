@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib import metadata
 
 from kplug.catalog.admission import normalized
 from kplug.catalog.component import KINDS, OWN_NAMESPACE, SCRIPT_NAMESPACE, Component, folded, kind_of
 from kplug.catalog.discovery import catalog, components
+from kplug.catalog.installed_metadata import is_distribution
 from kplug.catalog.references import is_reference, referenced
 from kplug.errors import AmbiguousNameError, BrokenComponentError, UnavailableComponentError, UnknownComponentError
 
@@ -108,16 +108,8 @@ def _insist_module_not_withheld(name: str) -> None:
     # A plugin may declare what is another project's: Keras is not withheld because of it.
     if withheld and not any(one.package == package for one in found.components):
         owner = withheld[0]
-        if folded(package) == folded(owner.distribution) or not _is_distribution(package):
+        if folded(package) == folded(owner.distribution) or not is_distribution(package):
             raise UnavailableComponentError(withheld_because(replace(owner, reference=name)))
-
-
-def _is_distribution(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except (metadata.PackageNotFoundError, ValueError):
-        return False
-    return True
 
 
 def _insist_not_withheld(name: str, kind: str | None) -> None:

@@ -6,9 +6,9 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 
+from kplug.catalog.installed_metadata import is_distribution
 from kplug.damaged_metadata import packages_distributions
 
 
@@ -71,12 +71,4 @@ def _found_beside(name: str, path: Path) -> Path | None:
     places = [Path(one) for one in spec.submodule_search_locations or [spec.origin or ""]]
     beside = [one for one in places if one.absolute().parent.resolve() == path.parent.resolve()]
     # A project's own package, installed so that it is imported from where it lies.
-    return beside[0] if beside and name not in packages_distributions() and not _is_distribution(name) else None
-
-
-def _is_distribution(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except (metadata.PackageNotFoundError, ValueError):
-        return False
-    return True
+    return beside[0] if beside and name not in packages_distributions() and not is_distribution(name) else None
