@@ -69,8 +69,9 @@ def gymnasium(
     Example:
 
     ```python
-    data = kplug.datasets.gymnasium("MountainCarContinuous-v0", copies=4)
-    model = kplug.SoftActorCritic(**{name: data.info[name] for name in ("state_dim", "action_dim")})
+    data = kplug.datasets.gymnasium("MountainCarContinuous-v0", copies=5)
+    fitting = {name: data.info[name] for name in ("state_dim", "action_dim", "action_low", "action_high")}
+    model = kplug.SoftActorCritic(**fitting)
     ```
     """
     check_counts(
