@@ -26,19 +26,16 @@ def pass_over_damaged() -> None:
 
     JAX and PyTorch do so when they begin. For processes of kplug's own alone: it changes the standard library's class.
     """
-    try:
-        metadata.entry_points(group="kplug")
-    except Exception:  # noqa: BLE001 - whatever the damage does to it
-        whole: Any = metadata.Distribution
-        declared = whole.entry_points.fget
+    whole: Any = metadata.Distribution
+    declared = whole.entry_points.fget
 
-        def readable(self: metadata.Distribution) -> metadata.EntryPoints:
-            try:
-                return declared(self)
-            except Exception:  # noqa: BLE001 - as above
-                return metadata.EntryPoints()
+    def readable(self: metadata.Distribution) -> metadata.EntryPoints:
+        try:
+            return declared(self)
+        except Exception:  # noqa: BLE001 - whatever the damage does to it
+            return metadata.EntryPoints()
 
-        whole.entry_points = property(readable)
+    whole.entry_points = property(readable)
 
 
 def packages_distributions() -> Mapping[str, list[str]]:

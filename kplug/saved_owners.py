@@ -50,16 +50,17 @@ def _import_around(name: str, module: str, given: Mapping[str, Any]) -> None:
     others = [one for one in owners(name) if one.kind != "optimizer"]
     # One child process for all that are near: what else the plugin has may take minutes.
     near = [one for one in others if _nearness(one, module) > 0 and not _is_here(one)]
+    descriptions = known(others)
     tried: dict[tuple[str, str], Any] = {}
     for component in sorted(others, key=lambda one: -_nearness(one, module)):
         if not unregistered([name], given):
             return
         # One that is known to be broken is not tried again: that may have taken minutes.
-        described = known([component]).get(component)
+        described = descriptions.get(component)
         if _is_here(component):
             usable = True
         elif described is None and component in near:
-            tried = tried or inspect_in_child(one for one in near if one not in known([one]))
+            tried = tried or inspect_in_child(one for one in near if one not in descriptions)
             usable = tried[component.kind, component.name].get("status") != "broken"
         else:
             usable = not (described or describe(component)).broken
@@ -86,7 +87,7 @@ def _nearest(candidates: Sequence[Component], module: str, namespace: str | None
 
 def _nearness(component: Component, module: str) -> int:
     """Return 2 for a component in a module, 1 for one in its package, else 0."""
-    same_package = component.module.partition(".")[0] == module.partition(".")[0]
+    same_package = component.package == module.partition(".")[0]
     return int(same_package) + (component.module == module)
 
 

@@ -116,7 +116,7 @@ def _specs(siblings: Sequence[Component]) -> Specs:
     """Find the top-level packages that components are in, which runs none of their code."""
     if siblings[0].reference and siblings[0].module.endswith(".py"):
         return []
-    return [(package, _spec(package)) for package in sorted({one.module.partition(".")[0] for one in siblings})]
+    return [(package, _spec(package)) for package in sorted({one.package for one in siblings})]
 
 
 def _spec(package: str) -> ModuleSpec | None:

@@ -8,17 +8,9 @@ from typing import Any
 import torch
 from keras import ops
 
+from kplug.models.control.gradient_steps.eager_fit import FitSteps
 
-class FitSteps:
-    """What `fit` and `evaluate` call for a batch."""
-
-    def train_step(self: Any, data: Any) -> dict[str, Any]:
-        """Act, and learn from it."""
-        return self.learn(data)
-
-    def test_step(self: Any, data: Any) -> dict[str, Any]:
-        """Play the episodes of the evaluation."""
-        return self.judge(data)
+__all__ = ["FitSteps", "compiled"]
 
 
 def compiled(model: Any, jit_compile: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
