@@ -15,7 +15,7 @@ from kplug.catalog.loading import load
 from kplug.catalog.registration import is_registered
 from kplug.catalog.resolution import renamed
 from kplug.errors import BrokenComponentError, SavedModelError
-from kplug.saved_requirements import owners, unregistered
+from kplug.saved_requirements import exposed, owners, unregistered
 
 
 def import_owners(path: Path, names: Mapping[str, str], given: dict[str, Any]) -> None:
@@ -25,24 +25,25 @@ def import_owners(path: Path, names: Mapping[str, str], given: dict[str, Any]) -
 
     Args:
         path: The model's file, for messages.
-        names: Registered name -> the module that the file says it was defined in, or `""`.
+        names: Registered name -> what the file says it was defined as, `module:Class`, or `:name` of a function.
         given: Where components that were renamed are put.
 
     Raises:
         BrokenComponentError: If a component of that very name cannot be imported.
         SavedModelError: If several components were called that before.
     """
-    for name, module in names.items():
-        for component in _nearest(_exact(name), module):
+    modules = {name: origin.rpartition(":")[0] for name, origin in names.items()}
+    for name, origin in names.items():
+        for component in _nearest(_exact(name) or exposed(name, origin), modules[name]):
             load(component)
     for name in unregistered(names, given):
-        was = _nearest(renamed(name.replace(">", "/")), names[name], name.partition(">")[0])
+        was = _nearest(renamed(name.replace(">", "/")), modules[name], name.partition(">")[0])
         if len({one.target for one in was}) > 1:
             raise SavedModelError(_ambiguous(path, name, was))
         if was:
             given[name] = load(was[0])
         else:
-            _import_around(name, names[name], given)
+            _import_around(name, modules[name], given)
 
 
 def _import_around(name: str, module: str, given: Mapping[str, Any]) -> None:

@@ -26,14 +26,18 @@ _MOST_BYTES = 2**16 - 1
 def registered_parts(config: Any) -> Iterator[tuple[str, str]]:
     """Give the names under which the parts of a model's configuration that are not Keras' own are registered.
 
-    With each comes the module that the part was defined in, as far as the configuration tells: of functions, none.
+    With each comes what it was defined as, `module:Class`, as far as the configuration tells: of functions, `:name`.
     """
     if isinstance(config, dict):
         # Of a function, Keras writes the name elsewhere than of a class.
         function = config.get("class_name") == "function"
-        name, module = config.get("config" if function else "registered_name"), config.get("module")
+        name, module, defined = config.get("config" if function else "registered_name"), "", config.get("class_name")
         if isinstance(name, str) and ">" in name:
-            yield name, module if isinstance(module, str) and not function else ""
+            if function or not isinstance(defined, str):
+                defined = without_parameters(name).partition(">")[2]
+            else:
+                module = config.get("module")
+            yield name, f"{module if isinstance(module, str) else ''}:{defined}"
         config = config.values()
     elif not isinstance(config, list):
         return
@@ -88,6 +92,20 @@ def _is_sound(name: str, record: Any) -> bool:
 def owners(name: str) -> list[Component]:
     """Return the components that a registered name may belong to: those of its namespace."""
     return [one for one in components() if one.namespace == name.partition(">")[0] and one.fault is None]
+
+
+def exposed(name: str, origin: str) -> list[Component]:
+    """Return the components that are a class or function which its own library has registered under another name.
+
+    Args:
+        name: The registered name.
+        origin: What the file says that it was defined as, `module:Class`.
+    """
+    module, _, attribute = origin.rpartition(":")
+    packages = {module.partition(".")[0]} if module else {name.partition(">")[0]}
+    found = [one for one in components() if one.fault is None and one.target.rpartition(":")[2] == attribute]
+    # A function's configuration has no module: the library's own name for itself is the best that there is.
+    return [one for one in found if one.package in packages] or ([] if module else found)
 
 
 def what_is_missing(path: Path, name: str, noted: Mapping[str, Mapping[str, Any]]) -> str:

@@ -58,7 +58,7 @@ def load_model(
     ```
     """
     path = Path(path)
-    registered, modules, noted = _read(path)
+    registered, origins, noted = _read(path)
     import keras
 
     given = dict(custom_objects or {})
@@ -67,7 +67,7 @@ def load_model(
     in_files = [] if directory is None else [one for one in registered if _is_in_file(one) and one not in given]
     wanted = {name: registered[name] for name in {*unregistered(registered, given), *in_files}}
     names = sorted({name for name, _ in wanted.values()})
-    import_owners(path, {name: modules.get(name, "") for name in unregistered(names, given)}, given)
+    import_owners(path, {name: origins.get(name, ":") for name in unregistered(names, given)}, given)
     missing = unregistered(names, given)
     own: dict[str, Any] = {}
     if directory is not None and (missing or in_files):
@@ -91,15 +91,15 @@ def _is_in_file(registered: str) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, str], dict[str, Mapping[str, Any]]]:
-    """Return the registered names in a model, each taken apart, their modules, and what it was noted to need."""
+    """Return the registered names in a model, each taken apart, what they were defined as, and what is noted."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             noted = read_requirements(archive)
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError("its config.json describes no model")
-        modules = dict(registered_parts(config))
-        names = {name: parameters_in(name) for name in sorted(modules)}
+        origins = dict(registered_parts(config))
+        names = {name: parameters_in(name) for name in sorted(origins)}
     except FileNotFoundError:
         raise SavedModelError(f"There is no file {path}.") from None
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
@@ -107,7 +107,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str], dict[str, Mapping
             f"{path} is not a model saved as .keras ({type(error).__name__}: {error}). "
             "Save it with `model.save('name.keras')`."
         ) from error
-    return names, modules, noted
+    return names, origins, noted
 
 
 def _run_of(path: Path) -> RunDirectory | None:

@@ -34,7 +34,7 @@ def unload():
     def forget(*modules):
         for name in [one for one in sys.modules if one.partition(".")[0] in modules]:
             del sys.modules[name]
-        for name in [one for one in keras.saving.get_custom_objects() if one.startswith("twins>")]:
+        for name in [one for one in keras.saving.get_custom_objects() if one.partition(">")[0] in {"twins", "theirs"}]:
             del keras.saving.get_custom_objects()[name]
 
     yield forget
@@ -135,3 +135,38 @@ def test_a_sibling_that_would_end_the_process_is_not_imported(install_plugin, ho
     np.testing.assert_allclose(kplug.load_model(path).predict(X, verbose=0), X + 1, rtol=1e-6)
     (ending,) = (one for one in components("dataset") if one.namespace == "twins")
     assert known([ending])[ending].broken
+
+
+@pytest.mark.parametrize("name", ["", ", name='Renamed'"])
+def test_a_class_that_its_own_library_has_registered_loads_where_a_plugin_exposes_it(
+    install_plugin, home, tmp_path, unload, name
+):
+    theirs = LAYER.format(name="Theirs").replace('package="twins"', f'package="theirs"{name}')
+    install_plugin(
+        "kplug-twins",
+        {"kplug.layers": {"shown": "twins_theirs:Theirs", "other": "twins_other:Theirs"}},
+        {
+            "twins_theirs/__init__.py": "from twins_theirs.layers import Theirs",
+            "twins_theirs/layers.py": theirs,
+            "twins_other.py": "raise ImportError('nobody asked for this')",
+        },
+    )
+    path = saved(kplug.get("twins/shown")(), tmp_path)
+    unload("twins_theirs")
+    np.testing.assert_allclose(kplug.load_model(path).predict(X, verbose=0), X + 1, rtol=1e-6)
+
+
+def test_a_function_that_its_own_library_has_registered_loads_where_a_plugin_exposes_it(
+    install_plugin, home, tmp_path, unload
+):
+    source = """
+        import keras
+
+        @keras.saving.register_keras_serializable(package="theirs")
+        def doubled(x):
+            return 2 * x
+    """
+    twins(install_plugin, {"kplug.layers": {"doubled": "twins_theirs:doubled"}}, twins_theirs=source)
+    path = saved(keras.layers.Activation(kplug.get("twins/doubled")), tmp_path)
+    unload("twins_theirs")
+    np.testing.assert_allclose(kplug.load_model(path).predict(X, verbose=0), 2 * X, rtol=1e-6)
