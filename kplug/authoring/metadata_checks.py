@@ -19,7 +19,7 @@ from kplug.catalog.component import (
     namespace_fault,
     namespace_of,
 )
-from kplug.catalog.discovery import components
+from kplug.catalog.discovery import catalog, components
 
 _LICENCE = re.compile(r"(licen[cs]e|copying)", re.IGNORECASE)
 _OLD_NAME = re.compile(r"[A-Za-z_]\w*")
@@ -130,6 +130,13 @@ def _alias_warnings(subject: Subject, old: str, meant: list[Component]) -> Itera
     taken = [one for one in others if not slash and folded(one.name) == folded(name)]
     if taken:
         yield f"{taken[0].id} has that name: whoever types it alone means that one"
+    full = _of_alias(subject, old)
+    for alias in catalog().aliases:
+        of, foreign, other = alias.old.rpartition("/")
+        if alias.namespace != subject.namespace and full == (folded(of if foreign else alias.namespace), folded(other)):
+            yield f"{alias.namespace}/{alias.new} declares that it was called so too: `kplug.load_model` has to ask"
+        elif alias.namespace != subject.namespace and not slash and not foreign and folded(other) == full[1]:
+            yield f"{alias.namespace}/{alias.new} was called that too: whoever types it alone is asked which is meant"
 
 
 def _live_names(component: Component) -> set[str]:

@@ -112,12 +112,15 @@ def aliased(tmp_path, old, new, name="kplug-bad"):
             "it has no effect where a plugin with the namespace 'taken'",
         ),
         ("focal_loss", "haar", "bad/focal_loss", "warning", "kplug/focal_loss has that name"),
+        ("ripple", "haar", "bad/ripple", "warning", "taken/taken was called that too: whoever types it alone"),
+        ("gone/wave", "haar", "gone/wave", "warning", "taken/taken declares that it was called so too"),
     ],
 )
 def test_old_names_mean_one_component_and_can_mean_it(
     tmp_path, install_plugin, home, old, new, subject, level, message
 ):
-    install_plugin("kplug-taken", {"kplug.losses": {"taken": "taken:part"}})
+    old_names = {"ripple": "taken", "gone/wave": "taken"}
+    install_plugin("kplug-taken", {"kplug.losses": {"taken": "taken:part"}, "kplug.aliases": old_names})
     said = aliased(tmp_path / "wheel", old, new)
     assert said[:2] == (subject, level)
     assert message in said[2]

@@ -67,7 +67,7 @@ def table(app):
 
 
 def rows_of_all(app):
-    return [{"state": entry.state} for entry in app.screen._entries.values()]
+    return [{"id": entry.id, "state": entry.state} for entry in app.screen._entries.values()]
 
 
 def ids(app):
@@ -236,6 +236,30 @@ def test_what_is_not_described_yet_fills_in(app, acme, shown, until, monkeypatch
         assert "Importing it" in page(app)
         go_on.set()
         await until(pilot, lambda: "Compares" in page(app))
+
+    shown(steps, described=False)
+
+
+def test_a_plugin_that_hangs_keeps_none_of_the_others_back(app, acme, install_plugin, shown, until, monkeypatch):
+    from kplug.catalog import description
+
+    install_plugin("kplug-aaa", {"kplug.losses": {"hanging": "aaa_plugin:part"}}, {"aaa_plugin.py": "part = print"})
+    go_on, usual = threading.Event(), description.describe_all
+
+    def hanging(wanted):
+        if wanted[0].namespace == "aaa":
+            go_on.wait(60)
+        return usual(wanted)
+
+    monkeypatch.setattr(description, "describe_all", hanging)
+
+    async def steps(pilot):
+        go_to(app, "acme/wavelet")
+        try:
+            await until(pilot, lambda: "Compares" in page(app), 50.0)
+            assert next(row["state"] for row in rows_of_all(app) if row["id"] == "aaa/hanging") == "…"
+        finally:
+            go_on.set()
 
     shown(steps, described=False)
 
