@@ -31,13 +31,11 @@ def registered_parts(config: Any) -> Iterator[tuple[str, str]]:
     if isinstance(config, dict):
         # Of a function, Keras writes the name elsewhere than of a class.
         function = config.get("class_name") == "function"
-        name, module, defined = config.get("config" if function else "registered_name"), "", config.get("class_name")
+        name = config.get("config" if function else "registered_name")
         if isinstance(name, str) and ">" in name:
-            if function or not isinstance(defined, str):
-                defined = without_parameters(name).partition(">")[2]
-            else:
-                module = config.get("module")
-            yield name, f"{module if isinstance(module, str) else ''}:{defined}"
+            of_function = "", without_parameters(name).partition(">")[2]
+            module, defined = of_function if function else (config.get("module") or "", config.get("class_name"))
+            yield name, f"{module}:{defined}"
         config = config.values()
     elif not isinstance(config, list):
         return

@@ -114,6 +114,7 @@ def test_a_new_plugin_is_built_installed_found_trained_with_loaded_and_gone(envi
 
     parts = ("--loss", "generalized_cross_entropy", "--metric", "selective_accuracy", "--callback", "stop_at_target")
     size = ("--set", "model.width=4", "--set", "model.depth=1", "--epochs", "1", "--no-jit")
+    size += ("--launcher", "under_command", "--set", "launcher.command=nice -n 3")
     environment.run("kplug", "train", "conv_mixer", "--data", "digits", *parts, *size)
     (run,) = (path for path in (environment.cwd / "home" / "runs").iterdir() if not path.name.startswith("."))
     assert json.loads((run / "status.json").read_text())["state"] == "completed"

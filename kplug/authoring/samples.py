@@ -84,6 +84,14 @@ _SAMPLES = (
         "augmented_cnn --data digits --epochs 50 --callback NAME/stop_at_target",
         "model.fit(x, y, epochs=100, validation_split=0.1, callbacks=[StopAtTarget(0.98)])",
     ),
+    Sample(
+        "launcher",
+        "under_command",
+        "UnderCommand",
+        "runs workers under another command, as `nice` or `srun`",
+        "augmented_cnn --data digits --epochs 5 --launcher NAME/under_command",
+        'launcher = UnderCommand("nice -n 19")',
+    ),
 )
 
 SAMPLES = {sample.kind: sample for sample in _SAMPLES}

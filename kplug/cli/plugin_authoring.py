@@ -11,7 +11,7 @@ from kplug.cli.output import notice, print_json
 from kplug.cli.quick import QuickCommand
 from kplug.plain_text import safe_line
 
-_KINDS = "loss, layer, metric, model, dataset or callback"
+_KINDS = "loss, layer, metric, model, dataset, callback or launcher"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ Each check takes a component and one batch of data it can have, and raises `Asse
 from kplug.testing.backends import agree_across_backends
 from kplug.testing.datasets import check_dataset
 from kplug.testing.gradients import gradient
+from kplug.testing.launchers import check_launcher
 from kplug.testing.layers import check_layer
 from kplug.testing.losses import check_loss
 from kplug.testing.metrics import check_metric
@@ -14,6 +15,7 @@ from kplug.testing.models import check_model
 __all__ = [
     "agree_across_backends",
     "check_dataset",
+    "check_launcher",
     "check_layer",
     "check_loss",
     "check_metric",

@@ -16,6 +16,7 @@ import kplug
 from kplug.catalog.facts import INFO_FIELDS, facts_of
 from kplug.errors import KplugError
 from kplug.testing.datasets import check_dataset
+from kplug.testing.launchers import check_launcher_methods
 from kplug.testing.layers import check_layer
 from kplug.testing.losses import check_loss
 from kplug.testing.metrics import check_metric
@@ -49,7 +50,7 @@ def tried(kind: str, component: Callable[..., Any]) -> str:
     """
     if kind in _TRIALS:
         return _TRIALS[kind](component)
-    raise NotTriedError(f"there is no check of a {kind}")
+    raise NotTriedError(f"there is no check of the kind {kind}")
 
 
 def _pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -183,6 +184,11 @@ def _schedule(component: Callable[..., Any]) -> str:
     return ""
 
 
+def _launcher(component: Callable[..., Any]) -> str:
+    check_launcher_methods(component())
+    return ""
+
+
 def _fit(optimizer: Any, callbacks: list[Any]) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(optimizer, "mse", metrics=["accuracy"], jit_compile=False)
@@ -201,6 +207,7 @@ _TRIALS = {
     "callback": _callback,
     "optimizer": _optimizer,
     "schedule": _schedule,
+    "launcher": _launcher,
 }
 
 

@@ -59,6 +59,7 @@ def test_every_kind_is_written_at_once(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["kplug-acme"]
     files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     modules = ["generalized_cross_entropy", "snake", "selective_accuracy", "conv_mixer", "shapes", "stop_at_target"]
+    modules.append("under_command")
     assert files == {
         *(".gitignore", ".github/workflows/ci.yml", "LICENSE", "README.md", "pyproject.toml"),
         *("src/kplug_acme/__init__.py", "src/kplug_acme/py.typed"),
@@ -73,6 +74,7 @@ def test_every_kind_is_written_at_once(tmp_path):
         "kplug.models": {"conv_mixer": "kplug_acme.conv_mixer:ConvMixer"},
         "kplug.datasets": {"shapes": "kplug_acme.shapes:shapes"},
         "kplug.callbacks": {"stop_at_target": "kplug_acme.stop_at_target:StopAtTarget"},
+        "kplug.launchers": {"under_command": "kplug_acme.under_command:UnderCommand"},
     }
     assert "kplug>=0.1.0" in project["dependencies"]
 
@@ -106,8 +108,8 @@ def test_what_is_there_already_is_left_alone(tmp_path):
 
 
 def test_kinds_without_a_template_and_words_that_are_no_kind_are_refused(tmp_path):
-    with pytest.raises(PluginError, match=r"no template for the kind launcher. Choose one of: loss, layer"):
-        write_plugin("acme", ["loss", "launchers"], tmp_path)
+    with pytest.raises(PluginError, match=r"no template for the kind optimizer. Choose one of: loss, layer"):
+        write_plugin("acme", ["loss", "optimizers"], tmp_path)
     with pytest.raises(UnknownComponentError, match="'lose'"):
         write_plugin("acme", ["lose"], tmp_path)
     assert list(tmp_path.iterdir()) == []

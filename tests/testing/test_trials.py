@@ -90,10 +90,26 @@ def test_what_cannot_be_tried_says_why():
         ("model", Silent, "it states no loss"),
         ("model", Acts, "shares a task with it and gives action_dim"),
         ("loss", Picky, "only pictures of cats"),
-        ("launcher", object, "no check of a launcher"),
+        ("idea", object, "no check of the kind idea"),
     ):
         with pytest.raises(NotTriedError, match=message):
             tried(kind, component)
+
+
+def test_of_launchers_the_methods_are_looked_at_and_no_job_is_started():
+    class Sound:
+        def start(self, job):
+            raise NotImplementedError
+
+    class TakesNothing:
+        def start(self):
+            raise NotImplementedError
+
+    assert tried("launcher", Sound) == ""
+    with pytest.raises(AssertionError, match=r"is called as start\(job\)"):
+        tried("launcher", TakesNothing)
+    with pytest.raises(AssertionError, match=r"object has no method start\(job\)"):
+        tried("launcher", object)
 
 
 def test_callbacks_optimizers_and_schedules_are_used_in_a_training():
