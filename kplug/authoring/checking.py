@@ -45,6 +45,8 @@ def check_plugin(target: str, folder: Path) -> Report:
         UnknownPluginError: If no plugin is called so.
     """
     source = Path(target).expanduser()
+    if source.name == "pyproject.toml" and source.is_file():
+        source = source.parent
     if (source / "pyproject.toml").is_file():
         subject = unpacked(unpacked_wheel(source.absolute(), folder))
     elif source.is_dir() or os.sep in target:

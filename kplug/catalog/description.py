@@ -111,9 +111,10 @@ def describe_all(wanted: Iterable[Component]) -> dict[Component, Description]:
             try:
                 for descriptions in pool.map(_inspect, missing):
                     found.update({one.component: one for one in descriptions})
-            except BaseException:  # Ctrl-C: the pool would wait for children that nobody waits for any more
+            except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
-                end_children()
+                if not isinstance(error, Exception):  # Ctrl-C: nobody waits for the children any more
+                    end_children()
                 raise
     return {component: found[component] for component in wanted}
 

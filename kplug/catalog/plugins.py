@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kplug.catalog.admission import normalized
+from kplug.catalog.admission import normalized, read_rules
 from kplug.catalog.component import OWN_NAMESPACE, Component, namespace_of
 from kplug.catalog.description import Description, known
 from kplug.catalog.discovery import catalog
@@ -61,6 +61,13 @@ def plugins() -> tuple[Plugin, ...]:
     read = [_plugin(distribution, components, descriptions) for distribution, components in of.items()]
     unreadable = [Plugin(one.name, "", (), BROKEN, one.error) for one in found.unreadable]
     return tuple(sorted((*read, *unreadable), key=lambda one: (one.namespace != OWN_NAMESPACE, one.distribution)))
+
+
+def not_installed_but_allowed() -> tuple[str, ...]:
+    """Return what `$KPLUG_PLUGINS` names and nothing that is installed is called: a slip of the pen, as likely as not."""
+    found = plugins()
+    called = {normalized(one.distribution) for one in found} | {one.namespace for one in found}
+    return tuple(sorted((read_rules().allowed or frozenset()) - called))
 
 
 def plugin(name: str) -> Plugin:

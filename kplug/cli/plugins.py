@@ -28,9 +28,12 @@ _NAMED_COMPONENTS = 3
 @app.command("list", cls=QuickCommand)
 def list_command(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the installed plugins, importing none of them."""
-    from kplug.catalog.plugins import plugins
+    from kplug.catalog.admission import ALLOW_LIST
+    from kplug.catalog.plugins import not_installed_but_allowed, plugins
 
-    found = plugins()
+    found, unknown = plugins(), not_installed_but_allowed()
+    if unknown:
+        notice(safe_line(f"{ALLOW_LIST} names what is not installed: {', '.join(unknown)}."))
     if json:
         print_json([one.as_json() for one in found])
         return

@@ -106,12 +106,13 @@ def tensor_batches(arrays: Any, batch_size: int, repeat: bool = False) -> tuple[
         chosen = order[start : tf.minimum(start + batch_size, size)]
         return tree.map_structure(lambda tensor: tf.gather(tensor, chosen), tensors)
 
-    batches = tf.data.Dataset.range(math.ceil(size / batch_size), output_type=tf.int32).map(batch)
-    if not repeat:
-        return batches.prefetch(2), order.assign
     options = tf.data.Options()
-    options.experimental_optimization.inject_prefetch = False
-    return batches.repeat().with_options(options), order.assign
+    # There is nothing to tune; and the end of an epoch may wait for the tuning thread's next turn (TensorFlow 2.21),
+    # which comes later and later: as long again as the epoch has taken.
+    options.autotune.enabled = False
+    options.experimental_optimization.inject_prefetch = not repeat
+    batches = tf.data.Dataset.range(math.ceil(size / batch_size), output_type=tf.int32).map(batch)
+    return (batches.repeat() if repeat else batches.prefetch(2)).with_options(options), order.assign
 
 
 class RestOfEpoch(keras.utils.PyDataset):

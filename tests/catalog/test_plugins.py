@@ -11,7 +11,7 @@ import kplug
 from kplug.catalog.description import describe, describe_all
 from kplug.catalog.discovery import catalog, components
 from kplug.catalog.plugin_settings import settings_file
-from kplug.catalog.plugins import disable, enable, plugin, plugins
+from kplug.catalog.plugins import disable, enable, not_installed_but_allowed, plugin, plugins
 from kplug.catalog.requirements import unmet
 from kplug.catalog.resolution import resolve
 from kplug.errors import KplugError, UnavailableComponentError, UnknownPluginError
@@ -160,6 +160,12 @@ def test_an_allow_list_names_distributions_or_namespaces(acme, monkeypatch, allo
     assert state() == expected
     assert state("kplug") == "enabled"
     assert bool([one for one in components() if one.namespace == "acme"]) == (expected == "enabled")
+
+
+def test_what_the_allow_list_names_in_vain_is_said(acme, monkeypatch):
+    monkeypatch.setenv("KPLUG_PLUGINS", "kplug_acme, Kplug,acne")
+    catalog.cache_clear()
+    assert not_installed_but_allowed() == ("acne",)
 
 
 def test_what_is_not_allowed_says_so_by_name(acme, monkeypatch):

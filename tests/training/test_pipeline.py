@@ -137,3 +137,9 @@ def test_the_order_callback_hands_on_each_epochs_order():
     callback.on_epoch_begin(0)
     callback.on_epoch_begin(4)
     assert [order.tolist() for order in orders] == [epoch_order(5, 3, 0).tolist(), epoch_order(5, 3, 4).tolist()]
+
+
+@tensorflow_only
+@pytest.mark.parametrize("repeat", [False, True])
+def test_no_thread_tunes_buffers_that_the_end_of_an_epoch_could_wait_for(arrays, repeat):
+    assert tensor_batches(arrays, 4, repeat)[0].options().autotune.enabled is False

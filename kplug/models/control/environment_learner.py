@@ -14,7 +14,7 @@ from keras import ops
 from kplug.datasets.environment_copies import Step
 from kplug.datasets.environment_steps import EnvironmentSteps, EvaluationEpisodes
 from kplug.models.control.experience import Experience
-from kplug.models.control.gradient_steps import FitSteps, compiled
+from kplug.models.control.gradient_steps import FitSteps, compiled, for_fit
 from kplug.models.control.numpy_network import NumpyActor
 from kplug.models.control.policy import ContinuousPolicy
 from kplug.models.control.running_statistics import RunningStatistics
@@ -169,7 +169,7 @@ class EnvironmentLearner(FitSteps, OwnLoss):
             self.attach(source)
         self._recording = True
         try:
-            return super().fit(**{**options, "shuffle": False})
+            return super().fit(**{**options, "x": for_fit(x), "shuffle": False})
         finally:
             self._recording = False
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import kplug
 from kplug.errors import DataError
-from kplug.models.control.gradient_steps import compiled
+from kplug.models.control.gradient_steps import compiled, for_fit
 from kplug.models.control.replay_buffer import ReplayBuffer
 from kplug.testing.resuming import check_resuming
 
@@ -58,6 +58,17 @@ def test_ppo_learns_to_hold_the_pendulum():
     model = learner("PPO", data, units=(64, 64), rollout_steps=2048, batch_size=64, passes=10, discount=0.95)
     model.fit(data.train, epochs=1, verbose=0)
     assert model.evaluate(data.test, verbose=0, return_dict=True)["return"] > -250
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the pipeline is TensorFlow's own")
+def test_blocks_are_handed_over_as_they_are_without_a_thread_that_tunes_buffers():
+    blocks = pendulum().train
+    handed = for_fit(blocks)
+    assert handed.options().autotune.enabled is False
+    assert len(handed) == len(blocks)
+    for block, (numbers, seeds) in zip(blocks, handed, strict=False):
+        np.testing.assert_array_equal(block[0], numbers)
+        np.testing.assert_array_equal(block[1], seeds)
 
 
 def lqr_gain_after(model, optimizer, epochs):

@@ -10,5 +10,6 @@ _chosen = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 
 FitSteps: type = _chosen.FitSteps
 compiled = _chosen.compiled
+for_fit = getattr(_chosen, "for_fit", lambda blocks: blocks)
 
-__all__ = ["FitSteps", "compiled"]
+__all__ = ["FitSteps", "compiled", "for_fit"]

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kplug.models.control.gradient_steps.eager_fit import FitSteps
 
-__all__ = ["FitSteps", "compiled"]
+__all__ = ["FitSteps", "compiled", "for_fit"]
+
+
+def for_fit(blocks: Any) -> tf.data.Dataset:
+    """Return an environment's blocks of steps as a data set without TensorFlow's thread that tunes buffers.
+
+    An iterator that is dropped waits for that thread's next turn, when it misses the word to end (TensorFlow 2.21 tells
+    it before it can see that it is true): as long again as the iterator has been in use, a minute at most.
+    """
+    parts = tuple(np.stack(part) for part in zip(*(blocks[index] for index in range(len(blocks))), strict=True))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(parts).with_options(options)
 
 
 def compiled(model: Any, jit_compile: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
