@@ -64,7 +64,7 @@ def plugins() -> tuple[Plugin, ...]:
 
 
 def not_installed_but_allowed() -> tuple[str, ...]:
-    """Return what `$KPLUG_PLUGINS` names and nothing that is installed is called: a slip of the pen, as likely as not."""
+    """Return what `$KPLUG_PLUGINS` names and no installed plugin is called: a slip of the pen, likely."""
     found = plugins()
     called = {normalized(one.distribution) for one in found} | {one.namespace for one in found}
     return tuple(sorted((read_rules().allowed or frozenset()) - called))
