@@ -74,21 +74,24 @@ class EnvironmentCopies:
     def __len__(self) -> int:
         return len(self._environments)
 
-    def step(self, actions: np.ndarray, reset: bool = True) -> Step:
+    def step(self, actions: np.ndarray, reset: bool = True, among: np.ndarray | None = None) -> Step:
         """Take one step in each copy.
 
         Args:
             actions: Of shape `(copies, action_dim)`, in the environment's unit.
             reset: Whether a copy whose episode is over begins another.
+            among: Which copies are stepped, bool of shape `(copies,)`, or `None` for all. The others stay where they
+                are, and get nothing for it.
 
         Raises:
             DataError: If a state or a reward is NaN or infinite, naming the step.
         """
         self.steps += 1
         states, rewards = self.states, np.zeros(len(self), "float32")
-        next_states = np.empty_like(states)
+        next_states = states.copy()
         terminated, truncated = np.zeros(len(self), bool), np.zeros(len(self), bool)
-        for copy, environment in enumerate(self._environments):
+        for copy in range(len(self)) if among is None else np.flatnonzero(among).tolist():
+            environment = self._environments[copy]
             action = actions[copy].reshape(self._action_shape).astype(self._action_dtype, copy=False)
             observation, reward, terminated[copy], truncated[copy], _ = environment.step(action)
             next_states[copy], rewards[copy] = self._flat(observation), reward

@@ -103,8 +103,8 @@ class EvaluationEpisodes(keras.utils.PyDataset):
         running = np.ones(len(self.seeds), bool)
         try:
             for _ in range(self.recipe.most_episode_steps):
-                step = copies.step(act(copies.states))
-                returns += np.where(running, step.rewards, 0)
+                step = copies.step(act(copies.states), reset=False, among=running)
+                returns += step.rewards
                 lengths += running
                 running &= ~step.done
                 if not running.any():

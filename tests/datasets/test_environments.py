@@ -10,6 +10,7 @@ import pytest
 
 import kplug
 from kplug.datasets.environment_recipe import EnvironmentRecipe
+from kplug.datasets.environment_steps import EvaluationEpisodes
 from kplug.errors import DataError
 from kplug.testing import check_dataset
 
@@ -104,6 +105,28 @@ def test_evaluation_episodes_end_where_they_end_and_are_always_the_same():
     np.testing.assert_array_equal(seen[:200], seen[200:])
     other = pendulum.test.seeds.tolist()
     assert not set(other) & set(pendulum.validation.seeds.tolist())
+
+
+def test_an_episode_that_is_over_is_not_stepped_on_while_others_go_on():
+    class Uneven(Counter):
+        def reset(self, *, seed=None, options=None):
+            state = super().reset(seed=seed)
+            self.length = 1 + seed % 4
+            return state
+
+        def step(self, action):
+            assert self.count < self.length, "stepped on behind its end"
+            state, reward, _, truncated, info = super().step(action)
+            return state, reward, self.count == self.length, truncated, info
+
+    gymnasium.register("kplug-tests/Uneven-v0", entry_point=Uneven, disable_env_checker=True)
+    try:
+        episodes = EvaluationEpisodes(EnvironmentRecipe("kplug-tests/Uneven-v0", {}), np.arange(6))
+        returns, lengths = episodes.play(lambda states: np.full((len(states), 1), 0.5))
+    finally:
+        del gymnasium.registry["kplug-tests/Uneven-v0"]
+    np.testing.assert_array_equal(lengths, [1, 2, 3, 4, 1, 2])
+    np.testing.assert_allclose(returns, 0.5 * lengths)
 
 
 def test_the_state_of_copies_can_be_put_back():
