@@ -39,6 +39,11 @@ class Step:
         return self.terminated | self.truncated
 
 
+def as_action(space: Any, action: np.ndarray) -> np.ndarray:
+    """Return an action as an environment takes it, in its shape and dtype, and within its bounds in that dtype."""
+    return np.clip(action.reshape(space.shape).astype(space.dtype, copy=False), space.low, space.high)
+
+
 class EnvironmentCopies:
     """Copies of one environment, each with episodes of its own; a copy whose episode is over is reset at once.
 
@@ -57,11 +62,7 @@ class EnvironmentCopies:
         self._environments = [recipe.make() for _ in seeds]
         self._flatten = flatten
         one = self._environments[0]
-        self._space, self._action_shape, self._action_dtype = (
-            one.observation_space,
-            one.action_space.shape,
-            one.action_space.dtype,
-        )
+        self._space, self._action_space = one.observation_space, one.action_space
         self.steps = 0
         self.states = np.stack(
             [
@@ -91,18 +92,26 @@ class EnvironmentCopies:
         next_states = states.copy()
         terminated, truncated = np.zeros(len(self), bool), np.zeros(len(self), bool)
         for copy in range(len(self)) if among is None else np.flatnonzero(among).tolist():
-            environment = self._environments[copy]
-            action = actions[copy].reshape(self._action_shape).astype(self._action_dtype, copy=False)
-            observation, reward, terminated[copy], truncated[copy], _ = environment.step(action)
+            action = as_action(self._action_space, actions[copy])
+            observation, reward, terminated[copy], truncated[copy], _ = self._environments[copy].step(action)
             next_states[copy], rewards[copy] = self._flat(observation), reward
         self._insist_finite(next_states, rewards)
         self.states = next_states
-        over = np.flatnonzero(terminated | truncated).tolist()
-        if reset and over:
-            self.states = next_states.copy()
-            for copy in over:
-                self.states[copy] = self._flat(self._environments[copy].reset()[0])
+        if reset:
+            self.reset(np.flatnonzero(terminated | truncated))
         return Step(states, actions, rewards, next_states, terminated, truncated)
+
+    def reset(self, copies: Sequence[int] | np.ndarray | None = None) -> None:
+        """Begin the next episode in some copies, or in all.
+
+        Raises:
+            DataError: If it begins in a state that is NaN or infinite.
+        """
+        states = self.states.copy()
+        for copy in range(len(self)) if copies is None else copies:
+            states[copy] = self._flat(self._environments[copy].reset()[0])
+        self._insist_finite(states, np.zeros(len(self)), "in the reset after step")
+        self.states = states
 
     def training_state(self) -> dict[str, Any]:
         """Return what `restore_training_state` takes back.
@@ -130,7 +139,7 @@ class EnvironmentCopies:
     def _flat(self, observation: Any) -> np.ndarray:
         return np.asarray(self._flatten(self._space, observation), dtype="float32")
 
-    def _insist_finite(self, states: np.ndarray, rewards: np.ndarray) -> None:
+    def _insist_finite(self, states: np.ndarray, rewards: np.ndarray, when: str = "in step") -> None:
         if np.isfinite(states).all() and np.isfinite(rewards).all():
             return
         bad = ~np.isfinite(rewards)
@@ -139,6 +148,6 @@ class EnvironmentCopies:
         copy = int(np.flatnonzero(bad)[0])
         value = rewards[copy] if what == "reward" else states[copy].tolist()
         raise DataError(
-            f"environment {self._recipe.id} gave the {what} {value} in step {self.steps} of copy {copy}. Such steps "
+            f"environment {self._recipe.id} gave the {what} {value} {when} {self.steps} of copy {copy}. Such steps "
             "cannot be learned from; what was learned before is in the last checkpoint."
         )

@@ -68,7 +68,7 @@ class EnvironmentRecipe:
             )
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
         try:
-            return gymnasium.make(self.id, disable_env_checker=True, **limit, **self.arguments, **more)
+            return gymnasium.make(self.id, disable_env_checker=True, **limit, **{**self.arguments, **more})
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             raise DataError(f"environment {self.id} needs a package that is missing: {error}") from error
         except gymnasium.error.UnregisteredEnv as error:
@@ -115,7 +115,10 @@ class EnvironmentRecipe:
                 "(Pendulum-v1, MountainCarContinuous-v0, ...)."
             )
         low, high = np.ravel(space.low).astype("float64"), np.ravel(space.high).astype("float64")
+        # Bounds that are further apart than float32 can tell (its own largest numbers, say) bound nothing.
         bounded = np.isfinite(low) & np.isfinite(high)
+        boundless = bounded & (high - low > np.finfo("float32").max)
+        low, high, bounded = np.where(boundless, -np.inf, low), np.where(boundless, np.inf, high), bounded & ~boundless
         if bounded.all():
             return low.tolist(), high.tolist()
         if bounded.any() or np.isfinite(low).any() or np.isfinite(high).any():

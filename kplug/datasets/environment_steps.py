@@ -53,6 +53,12 @@ class EnvironmentSteps(keras.utils.PyDataset):
         numbers = np.arange(index * self.block, (index + 1) * self.block, dtype="int32")
         return numbers, np.full(self.block, self.seed, dtype="int32")
 
+    def is_like(self, other: Any) -> bool:
+        """Say whether another data set is the same copies of the same environment, in epochs or blocks of any size."""
+        return isinstance(other, EnvironmentSteps) and all(
+            getattr(self, name) == getattr(other, name) for name in ("recipe", "number_of_copies", "seed")
+        )
+
     def copies(self, seeds: Sequence[int] | None = None) -> EnvironmentCopies:
         """Return new copies of the environment, at the beginning of their first episodes.
 

@@ -33,7 +33,9 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
     experience = model.experience
     if experience is not None and experience.curves:
         return_curve(experience.curves, experience.evaluations).savefig(directory / "returns.png")
-        learning_curves(experience.curves).savefig(directory / "learning.png")
+        learned = [one for one in experience.curves if not _CURVES.keys().isdisjoint(one)]
+        if learned:
+            learning_curves(learned).savefig(directory / "learning.png")
     episodes = next(split for split in (dataset.test, dataset.validation) if split is not None)
     states = _visited_states(model, episodes)
     action_distribution(model, states).savefig(directory / "actions.png")
@@ -49,10 +51,10 @@ def return_curve(curves: Sequence[dict[str, float]], evaluations: Sequence[dict[
         axes.plot(*zip(*training, strict=True), color="0.6", linewidth=1, label="last 20 training episodes, mean")
     if evaluations:
         steps = [one["step"] for one in evaluations]
-        returns = np.array([one["returns"] for one in evaluations])
-        low, high = np.quantile(returns, [0.1, 0.9], axis=1)
+        low, high = np.transpose([np.quantile(one["returns"], [0.1, 0.9]) for one in evaluations])
+        mean = [np.mean(one["returns"]) for one in evaluations]
         axes.fill_between(steps, low, high, alpha=0.25, label="evaluation episodes, tenth to nine tenths")
-        axes.plot(steps, returns.mean(axis=1), marker=".", label="evaluation episodes, mean")
+        axes.plot(steps, mean, marker=".", label="evaluation episodes, mean")
     axes.set(title="Return", xlabel="environment steps", ylabel="sum of rewards")
     if training or evaluations:
         axes.legend(fontsize=8)
@@ -60,7 +62,7 @@ def return_curve(curves: Sequence[dict[str, float]], evaluations: Sequence[dict[
 
 
 def learning_curves(curves: Sequence[dict[str, float]]) -> Figure:
-    """Return one panel for each of critic value, entropy and temperature that was logged."""
+    """Return one panel for each of critic value, entropy and temperature that is in the records."""
     names = [name for name in _CURVES if name in curves[-1]]
     figure = Figure(figsize=(7, 2.2 * len(names)), dpi=120, layout="constrained")
     for name, axes in zip(names, figure.subplots(len(names), 1, squeeze=False, sharex=True).flat, strict=True):

@@ -26,7 +26,7 @@ class Critics(keras.layers.Layer):
         frozen: Whether gradients pass the networks without reaching their weights.
 
     Returns:
-        A list with a tensor of shape `(batch_size,)` from each network.
+        A list with a tensor of shape `(batch_size,)` from each network, in float32 or better.
     """
 
     def __init__(self, count: int, units: Sequence[int], activation: str, seed: int | None, **kwargs: Any) -> None:
@@ -59,5 +59,5 @@ class Critics(keras.layers.Layer):
                 features = ops.matmul(features, weights[0]) + weights[1]
                 if depth < len(layers) - 1:
                     features = self._activation(features)
-            values.append(ops.cast(features[:, 0], "float32"))
+            values.append(ops.cast(features[:, 0], "float64" if self.compute_dtype == "float64" else "float32"))
         return values

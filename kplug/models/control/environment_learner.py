@@ -15,20 +15,20 @@ from kplug.datasets.environment_copies import Step
 from kplug.datasets.environment_steps import EnvironmentSteps, EvaluationEpisodes
 from kplug.models.control.experience import Experience
 from kplug.models.control.gradient_steps import FitSteps, compiled, for_fit
+from kplug.models.control.normalization import Normalization
 from kplug.models.control.numpy_network import NumpyActor
 from kplug.models.control.policy import ContinuousPolicy
-from kplug.models.control.running_statistics import RunningStatistics
 from kplug.models.own_loss import OwnLoss
 
 
-class EnvironmentLearner(FitSteps, OwnLoss):
+class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
     """A `keras.Model` that learns in an environment: what `fit` is given is a `kplug.datasets.EnvironmentSteps`.
 
     A member sets `policy` and `logged`, calls `_start` at the end of its constructor, and has
 
     - `losses(batch)`: the loss whose gradients train all its variables, and a dictionary of the numbers in `logged`;
     - `_explore(actor, states)`: actions for states, in training;
-    - `_keep(steps, rewards)`: takes in what a block gave;
+    - `_keep(steps, actor)`: takes in what a block gave;
     - `_batches()`: what is to be learned from now, `{name: (batches, batch_size, ...)}`, or `None`.
 
     Attributes:
@@ -40,8 +40,6 @@ class EnvironmentLearner(FitSteps, OwnLoss):
     experience: Any
     logged: tuple[str, ...] = ()
     discount: float
-    normalize_observations: bool
-    normalize_rewards: bool
     seed: int | None
     max_gradient_norm: float | None = None
 
@@ -53,10 +51,9 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         self._gradient_steps: Callable | None = None
         self._compiling: bool | str = "auto"
         self.trackers = [keras.metrics.Mean(name=name) for name in self.logged]
-        fixed = {"shape": (), "trainable": False, "autocast": False}
-        self.reward_scale = self.add_weight(**fixed, initializer="ones", name="reward_scale")
-        self.reward_count = self.add_weight(**fixed, initializer="zeros", name="reward_count")
-        self.state_count = self.add_weight(**fixed, initializer="zeros", name="state_count")
+        self._logged_last: dict[str, float] = {}
+        self._lost_steps = False
+        self._add_statistics()
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -95,6 +92,9 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
+    def get_compile_config(self: Any) -> dict[str, Any]:
+        return {**super().get_compile_config(), "jit_compile": self._compiling}
+
     def attach(self: Any, source: Any) -> None:
         """Enter an environment, at the beginning of an episode; `fit` does so where it has not been done.
 
@@ -104,16 +104,13 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         Raises:
             ValueError: If it is something else, or its states and actions are not those of the policy.
         """
-        self.check_data(source)
+        self._insist_on(EnvironmentSteps, source, "fit", "training")
+        if self.experience is not None:
+            self.experience.copies.close()
         seed = int(np.random.randint(2**31)) if self.seed is None else self.seed
         self._source = source
         self.experience = Experience(source, np.random.default_rng(seed), self.discount)
-        count, rewards = (float(ops.convert_to_numpy(one)) for one in (self.state_count, self.reward_count))
-        self._state_statistics = RunningStatistics(
-            ops.convert_to_numpy(self.policy.state_mean), ops.convert_to_numpy(self.policy.state_scale) ** 2, count
-        )
-        scale = float(ops.convert_to_numpy(self.reward_scale))
-        self._reward_statistics = RunningStatistics(np.zeros(()), np.full((), scale**2), rewards)
+        self._read_statistics()
         self._forget()
         why = source.recipe.facts.not_restorable
         if why is not None:
@@ -149,6 +146,13 @@ class EnvironmentLearner(FitSteps, OwnLoss):
                 f"{given[0]} and {given[1]}"
             )
 
+    def _insist_on(self, kind: type, x: Any, use: str, splits: str) -> None:
+        self.check_data(x)
+        if not isinstance(x, kind):
+            raise ValueError(
+                f"`{use}` takes the {splits} split of an environment's data set. Received: {type(x).__name__}"
+            )
+
     def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Learn in an environment as `keras.Model.fit` trains on data.
 
@@ -163,10 +167,13 @@ class EnvironmentLearner(FitSteps, OwnLoss):
             DataError: If the environment gives NaN.
         """
         options = self._named(keras.Model.fit, x, y, args, kwargs)
+        if options.get("validation_data") is not None:
+            self._insist_on(EvaluationEpisodes, options["validation_data"], "validation_data", "validation or test")
         # The rest of an epoch, when a run is taken up in its middle, has the whole one in `batches`.
         source = getattr(x, "batches", x)
-        if source is not self._source:
+        if self._source is None or not self._source.is_like(source):
             self.attach(source)
+        self._source = source
         self._recording = True
         try:
             return super().fit(**{**options, "x": for_fit(x), "shuffle": False})
@@ -177,10 +184,10 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         """Play the episodes of a validation or test split with the deterministic policy.
 
         Returns:
-            As `keras.Model.evaluate`: the metrics `return` (the mean of the episodes' returns), `return_std` (their
-            standard deviation) and `episode_length` (in steps).
+            As `keras.Model.evaluate`: the metrics `episode_length` (in steps), `return` (the mean of the episodes'
+            returns) and `return_std` (their standard deviation), in that order.
         """
-        self.check_data(x)
+        self._insist_on(EvaluationEpisodes, x, "evaluate", "validation or test")
         self._episodes = x
         return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
 
@@ -188,17 +195,22 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         """Take a block of environment steps, and learn from what is there to learn from."""
         count = int(keras.utils.unpack_x_y_sample_weight(data)[0].shape[0])
         experience, actor = self.experience, self.policy.numpy_actor()
+        if self._lost_steps:
+            self._close_gap()
+        # Whatever interrupts this (a keyboard, NaN), the steps of the block that were taken are lost.
+        self._lost_steps = True
         steps, discounted = experience.take(count, lambda states: self._explore(actor, states))
-        self._normalize(steps, discounted)
-        self._keep(steps)
-        batches = self._batches()
+        self._take_into_statistics(steps, discounted)
+        self._keep(steps, actor)
+        self._lost_steps = False
+        batches, means = self._batches(), {}
         if batches is not None:
-            self._descend(batches)
-        logs = {tracker.name: float(tracker.result()) for tracker in self.trackers}
-        if experience.recent_returns:
-            logs["return"] = float(np.mean(experience.recent_returns))
-        experience.curves.append({"step": experience.steps, **logs})
-        return logs
+            means = self._descend(batches)
+            self._logged_last = {tracker.name: float(tracker.result()) for tracker in self.trackers}
+        # An epoch in which nothing was learned yet has the numbers of the one before.
+        recent = {"return": float(np.mean(experience.recent_returns))} if experience.recent_returns else {}
+        experience.curves.append({"step": experience.steps, **recent, **means})
+        return {"environment_steps": float(experience.steps), **self._logged_last, **recent}
 
     def judge(self: Any, data: Any) -> dict[str, float]:
         """Play the evaluation's episodes."""
@@ -213,34 +225,21 @@ class EnvironmentLearner(FitSteps, OwnLoss):
             "episode_length": float(lengths.mean()),
         }
 
-    def _descend(self: Any, batches: Mapping[str, np.ndarray]) -> None:
+    def _descend(self: Any, batches: Mapping[str, np.ndarray]) -> dict[str, float]:
         if self._gradient_steps is None:
             self._gradient_steps = compiled(self, self._compiles())
-        means = self._gradient_steps(batches)
+        dtype = self.policy.precise_dtype
+        means = self._gradient_steps({name: values.astype(dtype, copy=False) for name, values in batches.items()})
         count = len(next(iter(batches.values())))
         for tracker in self.trackers:
             tracker.update_state(means[tracker.name], sample_weight=count)
+        return {name: float(value) for name, value in means.items()}
 
     def _compiles(self) -> bool:
         # On TensorFlow a graph is as fast on a CPU, and there at once.
         if self._compiling == "auto":
             return keras.backend.backend() == "jax"
         return bool(self._compiling)
-
-    def _normalize(self: Any, steps: Sequence[Step], discounted: np.ndarray) -> None:
-        """Take the block's states and rewards into the statistics, and those into the weights that are saved."""
-        if self.normalize_observations:
-            self._state_statistics.update(np.concatenate([step.next_states for step in steps]))
-            self.policy.state_mean.assign(self._state_statistics.mean.astype("float32"))
-            self.policy.state_scale.assign(self._state_statistics.scale.astype("float32"))
-            self.state_count.assign(self._state_statistics.count)
-        if self.normalize_rewards:
-            self._reward_statistics.update(discounted.reshape(-1))
-            self.reward_scale.assign(self._reward_statistics.scale.astype("float32"))
-            self.reward_count.assign(self._reward_statistics.count)
-
-    def _scaled_rewards(self, rewards: np.ndarray) -> np.ndarray:
-        return rewards / np.float32(self._reward_statistics.scale) if self.normalize_rewards else rewards
 
     def limited(self: Any, gradients: Any) -> Any:
         """Return gradients of a norm of `max_gradient_norm` at most, where there is such a limit.
@@ -263,8 +262,8 @@ class EnvironmentLearner(FitSteps, OwnLoss):
             return None
         return {
             "experience": self.experience.training_state(),
-            "states": self._state_statistics.training_state(),
-            "rewards": self._reward_statistics.training_state(),
+            "statistics": self._state_of_statistics(),
+            "logged": self._logged_last,
             "own": self._own_state(),
         }
 
@@ -272,9 +271,9 @@ class EnvironmentLearner(FitSteps, OwnLoss):
         """Go on where another process stopped."""
         if state is None:
             return
-        self.experience.restore_training_state(state["experience"])
-        self._state_statistics.restore_training_state(state["states"])
-        self._reward_statistics.restore_training_state(state["rewards"])
+        self._lost_steps = not self.experience.restore_training_state(state["experience"])
+        self._restore_statistics(state["statistics"])
+        self._logged_last = state["logged"]
         self._restore_own_state(state["own"])
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
@@ -294,8 +293,11 @@ class EnvironmentLearner(FitSteps, OwnLoss):
     def _explore(self, actor: NumpyActor, states: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
-    def _keep(self, steps: Sequence[Step]) -> None:
+    def _keep(self, steps: Sequence[Step], actor: NumpyActor) -> None:
         raise NotImplementedError
+
+    def _close_gap(self) -> None:
+        """See to it that the steps from now on are not taken for those that follow the ones before."""
 
     def _batches(self) -> dict[str, np.ndarray] | None:
         raise NotImplementedError

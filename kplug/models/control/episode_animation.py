@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from kplug.datasets.environment_copies import as_action
 from kplug.datasets.environment_recipe import EnvironmentRecipe
 
 _MOST_FRAMES = 80
@@ -55,8 +56,7 @@ def _episode(model: Any, recipe: EnvironmentRecipe, seed: int) -> tuple[list[np.
             action = model.act(state)
             states.append(state)
             actions.append(action)
-            space = environment.action_space
-            observation, _, terminated, truncated, _ = environment.step(action.reshape(space.shape).astype(space.dtype))
+            observation, _, terminated, truncated, _ = environment.step(as_action(environment.action_space, action))
             if terminated or truncated:
                 break
     finally:

@@ -86,8 +86,17 @@ class Experience:
             "evaluations": self.evaluations,
         }
 
-    def restore_training_state(self, state: Mapping[str, Any]) -> None:
-        """Go on where another process stopped; from fresh episodes where the environment could not be kept."""
+    def begin_anew(self) -> None:
+        """Leave the episodes under way, and begin others."""
+        self.copies.reset()
+        self._begin_episodes()
+
+    def restore_training_state(self, state: Mapping[str, Any]) -> bool:
+        """Go on where another process stopped; from fresh episodes where the environment could not be kept.
+
+        Returns:
+            Whether the episodes that were under way go on.
+        """
         self.generator = state["generator"]
         self.steps, self.recent_returns = state["steps"], state["recent_returns"]
         self.curves, self.evaluations = state["curves"], state["evaluations"]
@@ -99,3 +108,4 @@ class Experience:
             seeds = self.generator.integers(2**31, size=self._source.number_of_copies)
             self.copies = self._source.copies(seeds.tolist())
             self._begin_episodes()
+        return state["copies"] is not None

@@ -17,6 +17,7 @@ class NumpyActor:
     Args:
         state_mean: What is subtracted from states, of shape `(state_dim,)`.
         state_scale: What they are divided by, of the same shape.
+        state_limit: What standardised states are cut down to.
         hidden: Kernel and bias of each hidden layer.
         activation: Activation of the hidden layers.
         heads: Kernel and bias of the means, and of the log standard deviations; in place of the latter an array of
@@ -28,16 +29,21 @@ class NumpyActor:
         self,
         state_mean: np.ndarray,
         state_scale: np.ndarray,
+        state_limit: float,
         hidden: Sequence[tuple[np.ndarray, np.ndarray]],
         activation: Activation,
         heads: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray] | np.ndarray],
         log_std_bounds: tuple[float, float],
     ) -> None:
-        self._mean, self._scale = state_mean, state_scale
+        self._mean, self._scale, self._limit = state_mean, state_scale, state_limit
         self._hidden = hidden
         self._activation = activation
         self._mean_head, self._log_std_head = heads
         self._bounds = log_std_bounds
+
+    def standardized(self, states: np.ndarray) -> np.ndarray:
+        """Return states as the networks see them."""
+        return ((states - self._mean) / self._scale).clip(-self._limit, self._limit)
 
     def __call__(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return means and log standard deviations before squashing, each of shape `(batch_size, action_dim)`.
@@ -45,7 +51,7 @@ class NumpyActor:
         Args:
             states: States of shape `(batch_size, state_dim)`.
         """
-        features = (states - self._mean) / self._scale
+        features = self.standardized(states)
         for kernel, bias in self._hidden:
             features = features @ kernel
             features += bias

@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import keras
+import numpy as np
 from keras import ops
 from pydantic import Field
 
 from kplug.layers.seeded import derived_seeds
 from kplug.losses.likelihoods import gaussian_log_likelihood
 from kplug.models.control.numpy_network import ACTIVATIONS, Activation
-from kplug.models.control.policy_checks import checked_bounds
+from kplug.models.control.policy_checks import checked_actions, checked_bounds, checked_rewards
 from kplug.models.control.policy_use import PolicyUse
-from kplug.models.control.squashed_gaussian import gaussian_entropy, squash, squashed_log_density, unsquash
+from kplug.models.control.squashed_gaussian import (
+    gaussian_entropy,
+    squash,
+    squashed_log_density,
+    standard_normal_log_density,
+    unsquash,
+)
 from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes
 
@@ -169,18 +176,26 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
         frozen = {"shape": (self.state_dim,), "trainable": False, "autocast": False}
         self.state_mean = self.add_weight(**frozen, initializer="zeros", name="state_mean")
         self.state_scale = self.add_weight(**frozen, initializer="ones", name="state_scale")
+        unlimited = keras.initializers.Constant(math.inf)
+        self.state_limit = self.add_weight(
+            shape=(), trainable=False, autocast=False, initializer=unlimited, name="state_limit"
+        )
         self.built = True
 
     def standardized(self, states: Any) -> Any:
-        """Return states as the networks see them: less `state_mean`, divided by `state_scale`."""
+        """Return states as the networks see them: less `state_mean`, over `state_scale`, `state_limit` at most."""
         states = ops.cast(states, self.precise_dtype)
-        mean, scale = (
-            ops.cast(ops.convert_to_tensor(part), self.precise_dtype) for part in (self.state_mean, self.state_scale)
+        mean, scale, limit = (
+            ops.cast(ops.convert_to_tensor(part), self.precise_dtype)
+            for part in (self.state_mean, self.state_scale, self.state_limit)
         )
-        return (states - mean) / scale
+        return ops.minimum(ops.maximum((states - mean) / scale, -limit), limit)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
-        features = self.standardized(inputs)
+        return self.of_standardized(self.standardized(inputs))
+
+    def of_standardized(self, features: Any) -> tuple[Any, Any]:
+        """Return what a call returns, for states that are standardised already."""
         for layer in self.hidden:
             features = layer(features)
         mean = ops.cast(self.mean_head(features), self.precise_dtype)
@@ -204,7 +219,8 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
         if noise is None:
             noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
         unsquashed = mean + ops.exp(log_std) * noise
-        return self.squashed(unsquashed), self._log_density(unsquashed, mean, log_std)
+        # From the noise itself: `(u - mean) / std` would lose digits where the deviation is small.
+        return self.squashed(unsquashed), self._squashing(unsquashed, standard_normal_log_density(noise, log_std))
 
     def log_prob(self, states: Any, actions: Any) -> Any:
         """Return the log-probabilities of actions, in nats, of shape `(batch_size,)`.
@@ -213,10 +229,13 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
 
         Args:
             states: States of shape `(batch_size, state_dim)`.
-            actions: Actions of shape `(batch_size, action_dim)`, in their own unit.
+            actions: Actions of shape `(batch_size, action_dim)`, in their own unit; of one number each also
+                `(batch_size,)`.
+
+        Raises:
+            ValueError: If they are of another shape, or (where they are arrays) beyond the bounds.
         """
-        actions = ops.cast(actions, self.precise_dtype)
-        unsquashed = unsquash(actions, *self._bounds()) if self.squash else actions
+        unsquashed = self._unsquashed(actions)
         return self.log_prob_unsquashed(states, unsquashed)
 
     def log_prob_unsquashed(self, states: Any, unsquashed: Any) -> Any:
@@ -264,26 +283,46 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
             states: States of shape `(batch_size, state_dim)`.
             actions: The actions taken, of shape `(batch_size, action_dim)`.
             rewards: What they earned (returns, advantages), of shape `(batch_size,)`.
+
+        Raises:
+            ValueError: If actions or rewards are of another shape, or actions (where they are arrays) are beyond the
+                bounds.
         """
-        rewards = ops.reshape(ops.cast(rewards, self.precise_dtype), (-1,))
-        return -ops.mean(rewards * self.log_prob(states, actions))
+        log_prob = self.log_prob(states, actions)
+        return -ops.mean(checked_rewards(rewards, log_prob) * log_prob)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Learn from logged data as `keras.Model.fit` does: states, the actions taken there, and weights.
+
+        Raises:
+            ValueError: If the actions are of another shape, or (where they are arrays) beyond the bounds.
+        """
+        if isinstance(y, np.ndarray):
+            checked_actions(y, self.action_dim, self._low, self._high)
+        return super().fit(x, y, *args, **kwargs)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         del x, training
         mean, log_std = y_pred
-        actions = ops.cast(y, self.precise_dtype)
-        unsquashed = unsquash(actions, *self._bounds()) if self.squash else actions
+        unsquashed = self._unsquashed(y)
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, self.precise_dtype), (-1,))
         return self._mean.of(-self._log_density(unsquashed, mean, log_std), sample_weight)
+
+    def _unsquashed(self, actions: Any) -> Any:
+        """Return the values before squashing of actions, which are checked."""
+        actions = ops.cast(checked_actions(actions, self.action_dim, self._low, self._high), self.precise_dtype)
+        return unsquash(actions, *self._bounds()) if self.squash else actions
 
     def _bounds(self) -> tuple[Any, Any]:
         return tuple(ops.convert_to_tensor(bound, dtype=self.precise_dtype) for bound in (self._low, self._high))
 
     def _log_density(self, unsquashed: Any, mean: Any, log_std: Any) -> Any:
-        log_density = gaussian_log_likelihood(unsquashed, mean, log_scale=log_std)
+        return self._squashing(unsquashed, gaussian_log_likelihood(unsquashed, mean, log_scale=log_std))
+
+    def _squashing(self, unsquashed: Any, log_density: Any) -> Any:
         return squashed_log_density(unsquashed, log_density, *self._bounds()) if self.squash else log_density
 
     def get_config(self) -> dict[str, Any]:

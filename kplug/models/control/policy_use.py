@@ -29,7 +29,13 @@ class PolicyUse:
         Raises:
             ValueError: If the states are of another shape.
         """
-        states = np.asarray(state, dtype="float32")
+        try:
+            states = np.asarray(state, dtype="float32")
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`act` takes arrays. Received: {state!r}. Observations of several parts are laid out as one vector by "
+                "gymnasium.spaces.flatten(environment.observation_space, observation)."
+            ) from error
         if states.ndim not in {1, 2} or states.shape[-1] != self.state_dim:
             raise ValueError(
                 f"`act` takes one state of shape ({self.state_dim},) or several, (n, {self.state_dim}). "
@@ -59,6 +65,7 @@ class PolicyUse:
         return NumpyActor(
             _array(self.state_mean),
             _array(self.state_scale),
+            float(_array(self.state_limit)),
             [weights(layer) for layer in self.hidden],
             self.activation,
             (weights(self.mean_head), head),
@@ -74,24 +81,34 @@ class PolicyUse:
         Returns:
             A model from states of shape `(batch_size, state_dim)` to actions of shape `(batch_size, action_dim)`.
         """
-        states = keras.Input((self.state_dim,), name="states")
-        features, filled = states, []
+        precise = {"dtype": "float32"}
+        states = keras.Input((self.state_dim,), name="states", **precise)
+        features, filled = self._standardizing_layers(states), []
         for layer in (*self.hidden, self.mean_head):
-            dense = keras.layers.Dense(layer.units, layer.activation, name=layer.name)
+            dense = keras.layers.Dense(layer.units, layer.activation, name=layer.name, **precise)
             features = dense(features)
             filled.append((dense, [_array(layer.kernel), _array(layer.bias)]))
-        # Standardising the states is linear, and part of the first layer here.
-        kernel, bias = filled[0][1]
-        kernel = kernel / _array(self.state_scale)[:, np.newaxis]
-        filled[0] = (filled[0][0], [kernel, bias - _array(self.state_mean) @ kernel])
         if self.squash:
-            features = keras.layers.Activation("tanh", name="squash")(features)
-            stretch = keras.layers.Dense(self.action_dim, name="stretch")
+            features = keras.layers.Activation("tanh", name="squash", **precise)(features)
+            stretch = keras.layers.Dense(self.action_dim, name="stretch", **precise)
             features = stretch(features)
             filled.append((stretch, [np.diag(0.5 * (self._high - self._low)), 0.5 * (self._high + self._low)]))
         for dense, values in filled:
             dense.set_weights(values)
         return keras.Model(states, features, name="deterministic_policy")
+
+    def _standardizing_layers(self: Any, states: Any) -> Any:
+        """Return states as the networks see them, by layers of Keras' own; none where nothing is standardised."""
+        mean, scale, limit = (_array(part) for part in (self.state_mean, self.state_scale, self.state_limit))
+        features = states
+        if mean.any() or (scale != 1).any():
+            variance = scale.astype("float64") ** 2
+            features = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")(features)
+        if not np.isfinite(limit):
+            return features
+        features = keras.layers.Rescaling(1.0 / float(limit), dtype="float32")(features)
+        features = keras.layers.Activation("hard_tanh", name="limit", dtype="float32")(features)
+        return keras.layers.Rescaling(float(limit), dtype="float32")(features)
 
 
 def _array(variable: Any) -> np.ndarray:

@@ -18,7 +18,6 @@ from kplug.models.control.critics import Critics
 from kplug.models.control.learner_checks import Discount, PositiveInt, policy_bounds, settled
 from kplug.models.control.on_policy import OnPolicyLearner
 from kplug.models.control.policy import ContinuousPolicy
-from kplug.models.control.squashed_gaussian import gaussian_entropy
 from kplug.models.vae_checks import check, check_count, check_number
 
 _SCHULMAN = "Schulman et al. (2017), Proximal Policy Optimization Algorithms, https://arxiv.org/abs/1707.06347"
@@ -43,8 +42,8 @@ class PPO(OnPolicyLearner, keras.Model):
     fewer of them.
 
     The logs have `policy_loss`, `value_loss`, `critic_value` (the mean over the batch, of normalised rewards),
-    `entropy` (of the Gaussian before squashing, in nats), `clipped` (the share of steps moved as far as they may be)
-    and `return`: the mean over the last 20 training episodes.
+    `entropy` (of actions, scaled to -1 to 1 where they have bounds, in nats), `clipped` (the share of
+    steps moved as far as they may be), `environment_steps`, and `return`: the mean over the last 20 training episodes.
 
     Args:
         state_dim: Numbers in a state.
@@ -159,19 +158,20 @@ class PPO(OnPolicyLearner, keras.Model):
         """Return the sum of the losses of policy and values on a batch, and what is logged of them.
 
         Args:
-            batch: `states`, `unsquashed` actions, their `log_density` when they were drawn, `advantages` and `returns`,
-                each with the batch as its first axis.
+            batch: `states` (standardised), `unsquashed` actions, their `log_density` when they were drawn,
+                `advantages`, `returns`, and standard normal `noise` in the actions' shape, each with the batch as its
+                first axis.
         """
-        mean, log_std = self.policy(batch["states"])
+        mean, log_std = self.policy.of_standardized(batch["states"])
         log_density = gaussian_log_likelihood(batch["unsquashed"], mean, log_scale=log_std)
         ratio = ops.exp(log_density - batch["log_density"])
         advantages = batch["advantages"] - ops.mean(batch["advantages"])
         advantages = advantages / (ops.std(advantages) + 1e-8)
         near = ops.clip(ratio, 1 - self.clip, 1 + self.clip)
         policy_loss = -ops.mean(ops.minimum(ratio * advantages, near * advantages))
-        value = self.critic(self.policy.standardized(batch["states"]))[0]
+        value = self.critic(batch["states"])[0]
         value_loss = ops.mean(ops.square(value - batch["returns"]))
-        entropy = ops.mean(gaussian_entropy(log_std))
+        entropy = ops.mean(self._entropy(log_std, mean + ops.exp(log_std) * batch["noise"]))
         logs = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -198,6 +198,7 @@ class PPO(OnPolicyLearner, keras.Model):
         )
         steps = {name: steps[name] for name in ("states", "unsquashed", "log_density")}
         steps |= {"advantages": advantages.astype("float32"), "returns": (advantages + values).astype("float32")}
+        steps["noise"] = self.experience.generator.standard_normal(steps["unsquashed"].shape, "float32")
         flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in steps.items()}
         size = len(flat["returns"])
         whole = size // self.batch_size * self.batch_size
@@ -206,8 +207,8 @@ class PPO(OnPolicyLearner, keras.Model):
         return {name: array[order] for name, array in flat.items()}
 
     def _values(self, states: np.ndarray) -> np.ndarray:
-        """Return the values of states of shape `(steps, copies, state_dim)`."""
-        flat = self.policy.standardized(states.reshape(-1, states.shape[-1]))
+        """Return the values of standardised states of shape `(steps, copies, state_dim)`."""
+        flat = states.reshape(-1, states.shape[-1])
         return ops.convert_to_numpy(self.critic(flat)[0]).reshape(states.shape[:-1])
 
     def get_config(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -17,7 +18,6 @@ from kplug.models.control.advantages import baseline_features, fitted_baseline, 
 from kplug.models.control.learner_checks import Discount, PositiveInt, policy_bounds, settled
 from kplug.models.control.on_policy import OnPolicyLearner
 from kplug.models.control.policy import ContinuousPolicy
-from kplug.models.control.squashed_gaussian import gaussian_entropy
 from kplug.models.vae_checks import check_count, check_number
 
 _WILLIAMS = (
@@ -45,8 +45,9 @@ class Reinforce(OnPolicyLearner, keras.Model):
     The simplest algorithm that works, for small tasks and to compare with; `kplug.PPO` and `kplug.SoftActorCritic` need
     far fewer steps.
 
-    The logs have `policy_loss`, `entropy` (of the Gaussian before squashing, in nats), `baseline_error` (the share of
-    the returns' variance that the baseline leaves) and `return`: the mean over the last 20 training episodes.
+    The logs have `policy_loss`, `entropy` (of actions, scaled to -1 to 1 where they have bounds, in nats),
+    `baseline_error` (the share of the returns' variance that the baseline leaves), `environment_steps`, and `return`:
+    the mean over the last 20 training episodes.
 
     Args:
         state_dim: Numbers in a state.
@@ -54,7 +55,8 @@ class Reinforce(OnPolicyLearner, keras.Model):
         action_low: Lower bounds of actions; `None` for actions without bounds.
         action_high: Upper bounds of actions.
         units: Units of the policy's hidden layers; `()` for a linear policy.
-        episodes_per_update: Episodes for each gradient step.
+        episodes_per_update: Episodes for each gradient step, as many of each copy: it is rounded up to a multiple of
+            the copies.
         discount: Discount factor.
         entropy_weight: Weight of the entropy, which is added to the rewards' part.
         initial_log_std: Log standard deviation of the actions before training, before squashing.
@@ -138,24 +140,27 @@ class Reinforce(OnPolicyLearner, keras.Model):
         """Return the policy gradient's loss on a batch, and what is logged of it.
 
         Args:
-            batch: `states`, `unsquashed` actions, `advantages`, and `weights`: one for a step, zero for padding;
-                and the `baseline_error`. Each has the steps as its first axis.
+            batch: `states` (standardised), `unsquashed` actions, `advantages`, and `weights`: one for a step, zero for
+                padding; standard normal `noise` in the actions' shape; and the `baseline_error`. Each has the steps as
+                its first axis.
         """
-        mean, log_std = self.policy(batch["states"])
+        mean, log_std = self.policy.of_standardized(batch["states"])
         weights = batch["weights"] / ops.sum(batch["weights"])
         log_density = gaussian_log_likelihood(batch["unsquashed"], mean, log_scale=log_std)
         policy_loss = -ops.sum(weights * batch["advantages"] * log_density)
-        entropy = ops.sum(weights * gaussian_entropy(log_std))
+        entropy = ops.sum(weights * self._entropy(log_std, mean + ops.exp(log_std) * batch["noise"]))
         error = ops.sum(weights * batch["baseline_error"])
         logs = {"policy_loss": policy_loss, "entropy": entropy, "baseline_error": error}
         return policy_loss - self.entropy_weight * entropy, logs
 
     def _batches(self) -> dict[str, np.ndarray] | None:
-        if self._rollout.finished_episodes() < self.episodes_per_update:
+        each = math.ceil(self.episodes_per_update / len(self.experience.copies))
+        if self._rollout.finished_episodes() < each:
             return None
-        episodes = self._rollout.take_episodes()
-        mean, scale = (ops.convert_to_numpy(part) for part in (self.policy.state_mean, self.policy.state_scale))
-        features = np.concatenate([baseline_features((one["states"] - mean) / scale) for one in episodes])
+        episodes = self._rollout.take_episodes(each)
+        # The episodes under way began with a policy that will be no more.
+        self.experience.begin_anew()
+        features = np.concatenate([baseline_features(one["states"]) for one in episodes])
         returns = np.concatenate(
             [returns_to_go(self._scaled_rewards(one["rewards"]), self.discount) for one in episodes]
         )
@@ -169,6 +174,7 @@ class Reinforce(OnPolicyLearner, keras.Model):
             "unsquashed": np.concatenate([one["unsquashed"] for one in episodes]),
             "advantages": advantages,
             "weights": np.ones(len(returns)),
+            "noise": self.experience.generator.standard_normal((len(returns), self.policy.action_dim), "float32"),
             "baseline_error": np.full(len(returns), error),
         }
         padding = -len(returns) % _ROWS
@@ -176,6 +182,19 @@ class Reinforce(OnPolicyLearner, keras.Model):
             name: np.pad(values, ((0, padding), *((0, 0),) * (values.ndim - 1)))[np.newaxis].astype("float32")
             for name, values in batch.items()
         }
+
+    def _close_gap(self) -> None:
+        super()._close_gap()
+        self._rollout.clear()
+        self.experience.begin_anew()
+
+    def check_data(self, x: Any) -> None:
+        super().check_data(x)
+        if x.recipe.facts.episode_steps is None:
+            raise ValueError(
+                f"Reinforce learns from whole episodes, and those of environment {x.recipe.id} have no limit. Give "
+                "one: max_episode_steps=1000"
+            )
 
     def get_config(self) -> dict[str, Any]:
         policy = self.policy

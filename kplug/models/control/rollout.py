@@ -26,7 +26,7 @@ class Rollout:
         """Keep a step.
 
         Args:
-            step: What it gave.
+            step: What it gave, its states as the networks saw them.
             unsquashed: The actions before squashing, of shape `(copies, action_dim)`.
             log_density: Their log-densities under the Gaussian that they were drawn from, of shape `(copies,)`.
         """
@@ -43,19 +43,27 @@ class Rollout:
         """Forget all steps."""
         self.__init__()  # type: ignore[misc]
 
+    def cut_off(self) -> None:
+        """Take the episodes under way for cut off, where they are: what comes now is of others."""
+        if len(self):
+            self._steps["done"][-1] = np.ones_like(self._steps["done"][-1])
+
     def finished_episodes(self) -> int:
-        """Return how many episodes have ended."""
-        return int(sum(done.sum() for done in self._steps["done"]))
+        """Return how many episodes have ended in the copy in which the fewest have."""
+        return int(np.sum(self._steps["done"], axis=0).min()) if len(self) else 0
 
-    def take_episodes(self) -> list[dict[str, np.ndarray]]:
-        """Return the episodes that have ended, each field of shape `(steps, ...)`, and forget all steps.
+    def take_episodes(self, count: int) -> list[dict[str, np.ndarray]]:
+        """Return the first episodes of each copy, each field of shape `(steps, ...)`, and forget all steps.
 
-        The episodes under way are left out, beginning and all: their first steps are of a policy that is no more.
+        As many of each copy: those that happen to have ended would be the short ones.
+
+        Args:
+            count: How many of each copy.
         """
         arrays = self.arrays()
         episodes = []
-        for copy in range(arrays["done"].shape[1] if len(self) else 0):
-            ends = np.flatnonzero(arrays["done"][:, copy]) + 1
+        for copy in range(arrays["done"].shape[1]):
+            ends = np.flatnonzero(arrays["done"][:, copy])[:count] + 1
             for begin, end in zip([0, *ends], ends, strict=False):
                 episodes.append({name: values[begin:end, copy] for name, values in arrays.items()})
         self.clear()

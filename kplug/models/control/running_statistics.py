@@ -29,6 +29,11 @@ class RunningStatistics:
         self.variance = np.asarray(variance, "float64")
         self.count = float(count)
 
+    @classmethod
+    def from_scale(cls, mean: np.ndarray, scale: np.ndarray, count: float) -> RunningStatistics:
+        """Return the statistics that have this mean, scale and count."""
+        return cls(mean, np.maximum(scale**2 - _LEAST_VARIANCE, 0.0), count)
+
     @property
     def scale(self) -> np.ndarray:
         """The standard deviation, never zero."""

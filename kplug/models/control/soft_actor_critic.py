@@ -39,8 +39,8 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
     minimised by one optimizer, side by side: the policy learns from the critics as they were before the step.
 
     The logs have `critic_loss`, `actor_loss`, `critic_value` (the mean over the batch), `entropy` (of actions scaled to
-    -1 to 1, in nats), `temperature`, and `return`: the mean over the last 20 training episodes. With validation data
-    `val_return` is the mean over its episodes, played with the deterministic policy.
+    -1 to 1, in nats), `temperature`, `environment_steps`, and `return`: the mean over the last 20 training episodes.
+    With validation data `val_return` is the mean over its episodes, played with the deterministic policy.
 
     Args:
         state_dim: Numbers in a state.
@@ -215,7 +215,8 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
             return generator.standard_normal(shape, "float32")
         return self._middle + self._half * generator.uniform(-1, 1, shape).astype("float32")
 
-    def _keep(self, steps: Sequence[Step]) -> None:
+    def _keep(self, steps: Sequence[Step], actor: NumpyActor) -> None:
+        del actor
         for step in steps:
             self._replay.add(step)
 

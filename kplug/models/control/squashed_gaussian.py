@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from kplug.losses.likelihoods import sum_per_sample
 
 _LOG_2 = math.log(2.0)
+_HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _HALF_LOG_2_PI_E = 0.5 * math.log(2 * math.pi * math.e)
 
 
@@ -48,7 +51,7 @@ def unsquash(actions: Any, low: Any, high: Any) -> Any:
         high: Upper bounds.
     """
     # The distances from the bounds are exact where it matters, which `1 - tanh` would not be.
-    least = 6e-8 * (high - low)
+    least = 0.5 * float(np.finfo(keras.backend.standardize_dtype(actions.dtype)).eps) * (high - low)
     return 0.5 * (ops.log(ops.maximum(actions - low, least)) - ops.log(ops.maximum(high - actions, least)))
 
 
@@ -62,6 +65,16 @@ def squashed_log_density(unsquashed: Any, log_density: Any, low: Any, high: Any)
         high: Upper bounds.
     """
     return log_density - sum_per_sample(log_tanh_slope(unsquashed) + ops.log(0.5 * (high - low)))
+
+
+def standard_normal_log_density(noise: Any, log_std: Any) -> Any:
+    """Return the log-density of `mean + exp(log_std) noise`, of shape `(batch_size,)`.
+
+    Args:
+        noise: Standard normal numbers of shape `(batch_size, action_dim)`.
+        log_std: Log standard deviations of the same shape.
+    """
+    return -sum_per_sample(0.5 * ops.square(noise) + log_std + _HALF_LOG_2_PI)
 
 
 def gaussian_entropy(log_std: Any) -> Any:

@@ -35,6 +35,12 @@ def _put_back(model: Any, state: Any, count: int) -> None:
             variable.assign(value)
 
 
+def _as_ended(scope: Any, variables: Any, values: Any) -> list[Any]:
+    """Return the values that variables have been given in a scope, and the old ones of the others."""
+    given = [scope.get_current_value(variable) for variable in variables]
+    return [old if new is None else new for old, new in zip(values, given, strict=True)]
+
+
 def _taken(model: Any, count: int) -> tuple:
     return tuple([variable.value for variable in variables] for variables in _variables(model, count))
 
@@ -66,8 +72,8 @@ def compiled(model: Any, jit_compile: bool) -> Callable[[dict[str, Any]], dict[s
         mapping += zip(model.non_trainable_variables, fixed, strict=True)
         with keras.StatelessScope(state_mapping=mapping) as scope:
             model.end_step()
-        ended = [scope.get_current_value(variable) for variable in model.non_trainable_variables]
-        fixed = [old if new is None else new for old, new in zip(fixed, ended, strict=True)]
+        trainable = _as_ended(scope, model.trainable_variables, trainable)
+        fixed = _as_ended(scope, model.non_trainable_variables, fixed)
         return (trainable, fixed, optimizer), logs
 
     def steps(state: Any, batches: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
