@@ -118,7 +118,13 @@ def test_an_algorithm_learns_through_fit_and_its_file_acts_alike(name, tmp_path)
     model = learner(name, data, normalize_observations=True, normalize_rewards=True)
     before = model.policy.get_weights()
     history = model.fit(data.train, epochs=2, validation_data=data.validation, verbose=0).history
-    assert set(model.logged) | {"environment_steps", "return", "val_return", "val_return_std", "val_episode_length"} == set(history)
+    assert set(model.logged) | {
+        "environment_steps",
+        "return",
+        "val_return",
+        "val_return_std",
+        "val_episode_length",
+    } == set(history)
     assert all(np.isfinite(values).all() for values in history.values())
     assert history["val_episode_length"] == [30, 30]
     assert any(not np.array_equal(one, two) for one, two in zip(before, model.policy.get_weights(), strict=True))
