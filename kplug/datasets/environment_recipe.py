@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +16,7 @@ from kplug.datasets.environment_state import NotRestorableError, restore_state, 
 from kplug.errors import DataError
 
 _UNLIMITED_EPISODE_STEPS = 1000
+_TRIAL_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class EnvironmentRecipe:
                 action_high=high,
                 reward_threshold=getattr(environment.spec, "reward_threshold", None),
                 episode_steps=getattr(environment.spec, "max_episode_steps", None),
-                not_restorable=_why_not_restorable(environment),
+                not_restorable=_why_not_restorable(environment, self.make),
             )
         finally:
             environment.close()
@@ -151,20 +154,42 @@ def _suggestions(name: str) -> str:
     return f". Did you mean {' or '.join(map(repr, close))}?" if close else "; `gymnasium.registry` lists them."
 
 
-def _why_not_restorable(environment: Any) -> str | None:
-    """Return why an environment's state cannot be kept, after trying it out; `None` if it can."""
+def _why_not_restorable(environment: Any, make: Callable[[], Any]) -> str | None:
+    """Return why an environment's state cannot be kept, after trying it out in another one; `None` if it can."""
     environment.action_space.seed(0)
-    action = environment.action_space.sample()
-    environment.reset(seed=0)
+    actions = [environment.action_space.sample() for _ in range(_TRIAL_STEPS)]
+    trial = [*actions, None, *actions[:3]]
     try:
+        environment.reset(seed=0)
+        list(_played(environment, trial[-5:]))
         state = state_of(environment)
-        first = environment.step(action)[:4]
-        restore_state(environment, state)
-        second = environment.step(action)[:4]
+        shared = random.getstate(), np.random.get_state()
+        going_on = list(_played(environment, trial))
+        with contextlib.closing(make()) as other:
+            other.reset(seed=1)
+            restore_state(other, state)
+            # Checkpoints put back these two as well.
+            random.setstate(shared[0])
+            np.random.set_state(shared[1])
+            restored = _played(other, trial)
+            same = all(np.array_equal(*pair, equal_nan=True) for pair in zip(going_on, restored, strict=True))
     except NotRestorableError as error:
         return str(error)
-    same = np.array_equal(_flat(environment, first[0]), _flat(environment, second[0])) and first[1:] == second[1:]
+    except Exception as error:  # noqa: BLE001 - half a state may break an environment's code anywhere
+        return f"it fails when that is tried: {error}"
     return None if same else "its next state does not follow from its attributes"
+
+
+def _played(environment: Any, actions: Sequence[Any]) -> Iterator[np.ndarray]:
+    """Take steps, and begin anew where an episode ends or the action is `None`; yield what each gave, flat."""
+    for action in actions:
+        over = action is None
+        if not over:
+            observation, reward, terminated, truncated, _ = environment.step(action)
+            yield np.concatenate([_flat(environment, observation), np.ravel(reward), [terminated, truncated]])
+            over = terminated or truncated
+        if over:
+            yield _flat(environment, environment.reset()[0])
 
 
 def _flat(environment: Any, observation: Any) -> np.ndarray:
