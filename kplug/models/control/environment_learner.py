@@ -287,6 +287,21 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
 
         write_pictures(self, Path(directory), dataset)
 
+    def get_config(self: Any) -> dict[str, Any]:
+        policy = self.policy
+        return {
+            **super().get_config(),
+            "state_dim": policy.state_dim,
+            "action_dim": policy.action_dim,
+            "action_low": None if policy.action_low is None else list(policy.action_low),
+            "action_high": None if policy.action_high is None else list(policy.action_high),
+            "units": list(self.units),
+            "discount": self.discount,
+            "normalize_observations": self.normalize_observations,
+            "normalize_rewards": self.normalize_rewards,
+            "seed": self.seed,
+        }
+
     def _forget(self) -> None:
         """Begin without steps to learn from."""
 

@@ -212,25 +212,15 @@ class PPO(OnPolicyLearner, keras.Model):
         return ops.convert_to_numpy(self.critic(flat)[0]).reshape(states.shape[:-1])
 
     def get_config(self) -> dict[str, Any]:
-        policy = self.policy
         return {
             **super().get_config(),
-            "state_dim": policy.state_dim,
-            "action_dim": policy.action_dim,
-            "action_low": None if policy.action_low is None else list(policy.action_low),
-            "action_high": None if policy.action_high is None else list(policy.action_high),
-            "units": list(self.units),
             "rollout_steps": self.rollout_steps,
             "passes": self.passes,
             "batch_size": self.batch_size,
-            "discount": self.discount,
             "smoothing": self.smoothing,
             "clip": self.clip,
             "entropy_weight": self.entropy_weight,
             "max_gradient_norm": self.max_gradient_norm,
             "linear_policy": self.linear_policy,
-            "initial_log_std": policy.initial_log_std,
-            "normalize_observations": self.normalize_observations,
-            "normalize_rewards": self.normalize_rewards,
-            "seed": self.seed,
+            "initial_log_std": self.policy.initial_log_std,
         }

@@ -197,19 +197,9 @@ class Reinforce(OnPolicyLearner, keras.Model):
             )
 
     def get_config(self) -> dict[str, Any]:
-        policy = self.policy
         return {
             **super().get_config(),
-            "state_dim": policy.state_dim,
-            "action_dim": policy.action_dim,
-            "action_low": None if policy.action_low is None else list(policy.action_low),
-            "action_high": None if policy.action_high is None else list(policy.action_high),
-            "units": list(self.units),
             "episodes_per_update": self.episodes_per_update,
-            "discount": self.discount,
             "entropy_weight": self.entropy_weight,
-            "initial_log_std": policy.initial_log_std,
-            "normalize_observations": self.normalize_observations,
-            "normalize_rewards": self.normalize_rewards,
-            "seed": self.seed,
+            "initial_log_std": self.policy.initial_log_std,
         }

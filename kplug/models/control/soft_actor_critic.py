@@ -245,23 +245,13 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         self._updates_owed = state["updates_owed"]
 
     def get_config(self) -> dict[str, Any]:
-        policy = self.policy
         return {
             **super().get_config(),
-            "state_dim": policy.state_dim,
-            "action_dim": policy.action_dim,
-            "action_low": None if policy.action_low is None else list(policy.action_low),
-            "action_high": None if policy.action_high is None else list(policy.action_high),
-            "units": list(self.units),
             "batch_size": self.batch_size,
             "replay_size": self.replay_size,
             "random_steps": self.random_steps,
             "updates_per_step": self.updates_per_step,
-            "discount": self.discount,
             "polyak": self.polyak,
             "initial_temperature": self.initial_temperature,
             "target_entropy": self.target_entropy,
-            "normalize_observations": self.normalize_observations,
-            "normalize_rewards": self.normalize_rewards,
-            "seed": self.seed,
         }
