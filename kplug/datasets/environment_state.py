@@ -12,7 +12,7 @@ import numpy as np
 
 _PLAIN = (bool, int, float, str, type(None))
 _DTYPES = "biufcSUmM"
-_FIXED = ("metadata", "spec", "reward_range", "render_mode")
+_FIXED = ("metadata", "spec", "reward_range", "render_mode", "_saved_kwargs")
 """Attributes that say what an environment is, and do not change while it is stepped."""
 
 

@@ -310,3 +310,9 @@ def test_an_environment_that_never_ends_is_tried_for_a_bounded_time(register):
     assert register(Endless).facts.not_restorable is None
     assert Endless.steps < 120
     assert Endless.resets == 5  # two before what is remembered, one in each that goes on from it, one to begin with
+
+
+def test_what_a_wrapper_was_made_with_is_no_state():
+    wrapped = gymnasium.wrappers.TransformReward(gymnasium.make("Pendulum-v1"), lambda reward: reward / 10)
+    wrapped.reset(seed=0)
+    assert len(state_of(wrapped)["layers"]) == 5
