@@ -1,0 +1,58 @@
+"""Bayesian layers for Keras 3.
+
+`import kplug_bayes` imports no Keras; a layer is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kplug_bayes.dense_variational import DenseVariational as DenseVariational
+    from kplug_bayes.flipout import Conv1DFlipout as Conv1DFlipout
+    from kplug_bayes.flipout import Conv2DFlipout as Conv2DFlipout
+    from kplug_bayes.flipout import Conv3DFlipout as Conv3DFlipout
+    from kplug_bayes.flipout import DenseFlipout as DenseFlipout
+    from kplug_bayes.local_reparameterization import DenseLocalReparameterization as DenseLocalReparameterization
+    from kplug_bayes.mean_field_normal import MeanFieldNormal as MeanFieldNormal
+    from kplug_bayes.multivariate_normal import MultivariateNormal as MultivariateNormal
+    from kplug_bayes.normal_mixture_prior import NormalMixturePrior as NormalMixturePrior
+    from kplug_bayes.normal_prior import NormalPrior as NormalPrior
+    from kplug_bayes.reparameterization import Conv1DReparameterization as Conv1DReparameterization
+    from kplug_bayes.reparameterization import Conv2DReparameterization as Conv2DReparameterization
+    from kplug_bayes.reparameterization import Conv3DReparameterization as Conv3DReparameterization
+    from kplug_bayes.reparameterization import DenseReparameterization as DenseReparameterization
+    from kplug_bayes.weight_distribution import WeightDistribution as WeightDistribution
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "Conv1DFlipout": "flipout",
+    "Conv1DReparameterization": "reparameterization",
+    "Conv2DFlipout": "flipout",
+    "Conv2DReparameterization": "reparameterization",
+    "Conv3DFlipout": "flipout",
+    "Conv3DReparameterization": "reparameterization",
+    "DenseFlipout": "flipout",
+    "DenseLocalReparameterization": "local_reparameterization",
+    "DenseReparameterization": "reparameterization",
+    "DenseVariational": "dense_variational",
+    "MeanFieldNormal": "mean_field_normal",
+    "MultivariateNormal": "multivariate_normal",
+    "NormalMixturePrior": "normal_mixture_prior",
+    "NormalPrior": "normal_prior",
+    "WeightDistribution": "weight_distribution",
+}
+
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - names that are imported when they are first used
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

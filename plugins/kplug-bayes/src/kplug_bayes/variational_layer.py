@@ -1,0 +1,112 @@
+"""What all variational layers share: a weighted KL term, draws of their own, and a way to do without them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import keras
+from keras import ops
+from pydantic import WithJsonSchema
+
+KerasObject = Annotated[
+    Any,
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]}),
+]
+"""A Keras object, its name or its configuration. From JSON, the latter two."""
+
+_GENERATOR_STATE = "seed_generator_state"
+
+
+class VariationalLayer(keras.layers.Layer):
+    """A layer whose weights are drawn from a posterior, and that adds the KL divergence from a prior to the loss.
+
+    The seed generator belongs to the layer and is saved with its weights. The weight of the KL term is a weight of the
+    layer that no optimizer trains, so that compiled steps see it change.
+
+    Args:
+        activation: Activation function: of Keras, its name or its configuration.
+        kl_weight: What the KL divergence is multiplied by in the loss, at least 0.
+        deterministic: Whether to compute with the posterior's mean in place of a draw.
+        seed: Whole number that makes beginning and draws repeat, or `None`.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+
+    Raises:
+        ValueError: If `kl_weight` is negative or not finite.
+    """
+
+    def __init__(
+        self,
+        activation: KerasObject = None,
+        kl_weight: float = 1.0,
+        deterministic: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._kl_variable: Any = None
+        self.activation = keras.activations.get(activation)
+        self.kl_weight = kl_weight
+        self.deterministic = deterministic
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def kl_weight(self) -> float:
+        """What the KL divergence is multiplied by in the loss. May be set at any time, between steps of `fit` too."""
+        return self._kl_weight if self._kl_variable is None else float(ops.convert_to_numpy(self._kl_variable))
+
+    @kl_weight.setter
+    def kl_weight(self, value: float) -> None:
+        if not 0 <= value < math.inf:
+            raise ValueError(
+                f"`kl_weight` must be at least 0: 1 / number of training samples, say. Received: kl_weight={value}"
+            )
+        self._kl_weight = float(value)
+        if self._kl_variable is not None:
+            self._kl_variable.assign(self._kl_weight)
+
+    @property
+    def precise_dtype(self) -> str:
+        """The dtype of posterior, noise and KL divergence: the layer's own, or float32 where that is less precise."""
+        return str(keras.backend.result_type(self.compute_dtype, "float32"))
+
+    def build(self, input_shape: Any) -> None:
+        del input_shape
+        self._kl_variable = self.add_weight(
+            shape=(),
+            dtype=self.precise_dtype,
+            initializer=keras.initializers.Constant(self._kl_weight),
+            trainable=False,
+            autocast=False,
+            name="kl_weight",
+        )
+
+    def add_kl_divergence(self, divergence: Any) -> None:
+        """Add a KL divergence, in nats, to the loss, times `kl_weight`."""
+        self.add_loss(ops.convert_to_tensor(self._kl_variable) * divergence)
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store[_GENERATOR_STATE] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        names = [name for name in store.keys() if name != _GENERATOR_STATE]  # noqa: SIM118 - no dictionary
+        super().load_own_variables({name: store[name] for name in names})
+        self.seed_generator.state.assign(store[_GENERATOR_STATE])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "kl_weight": self.kl_weight,
+            "deterministic": self.deterministic,
+            "seed": self.seed,
+        }
+
+
+def checked_count(name: str, value: Any) -> int:
+    """Return a whole number of at least 1, and refuse anything else by name."""
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {name}={value}")
+    return int(value)
