@@ -161,4 +161,4 @@ def test_an_unknown_number_of_channels_is_refused(name: str) -> None:
 
 def test_an_attribute_that_the_package_does_not_have() -> None:
     with pytest.raises(AttributeError, match="DenseMagic"):
-        _ = kplug_bayes.DenseMagic  # type: ignore[attr-defined]
+        _ = kplug_bayes.DenseMagic

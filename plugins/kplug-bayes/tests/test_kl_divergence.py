@@ -17,7 +17,7 @@ IMAGES = RNG.normal(size=(2, 5, 5, 3)).astype("float32")
 
 
 def float64(tensor: Any) -> np.ndarray:
-    return ops.convert_to_numpy(tensor).astype("float64")
+    return np.asarray(ops.convert_to_numpy(tensor), "float64")
 
 
 def scale_of(posterior: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,15 +29,14 @@ LAYERS = {
 }
 
 
-def wide(name: str):
+def wide() -> Any:
     """Return what makes a posterior whose deviations are large enough to be measured well."""
-    del name
     return tfp.layers.default_mean_field_normal_fn(
         untransformed_scale_initializer=tf_keras.initializers.RandomNormal(mean=-1.0, stddev=0.5)
     )
 
 
-def posterior(kernel_size: int, bias_size: int, dtype=None):
+def posterior(kernel_size: int, bias_size: int, dtype: Any = None) -> Any:
     size = kernel_size + bias_size
     return tf_keras.Sequential(
         [
@@ -50,7 +50,7 @@ def posterior(kernel_size: int, bias_size: int, dtype=None):
     )
 
 
-def prior(kernel_size: int, bias_size: int, dtype=None):
+def prior(kernel_size: int, bias_size: int, dtype: Any = None) -> Any:
     size = kernel_size + bias_size
     return tf_keras.Sequential(
         [
@@ -62,12 +62,12 @@ def prior(kernel_size: int, bias_size: int, dtype=None):
     )
 
 
-def write(folder: Path, name: str, layer, inputs: np.ndarray) -> None:
+def write(folder: Path, name: str, layer: Any, inputs: np.ndarray) -> None:
     layer(inputs)
     (divergence,) = layer.losses
 
-    @tf.function
-    def draws():
+    @tf.function  # type: ignore[untyped-decorator]
+    def draws() -> Any:
         return tf.map_fn(lambda _: layer(inputs), tf.range(DRAWS), fn_output_signature=tf.float32)
 
     outputs = draws().numpy().astype("float64")
@@ -91,7 +91,7 @@ if __name__ == "__main__":
     for ours, theirs in LAYERS.items():
         geometry = next(one for one in SHAPES if ours.startswith(one))
         size = {} if geometry == "Dense" else {"kernel_size": 2}
-        made = getattr(tfp.layers, theirs)(2, **size, kernel_posterior_fn=wide(ours))
+        made = getattr(tfp.layers, theirs)(2, **size, kernel_posterior_fn=wide())
         write(Path(sys.argv[1]), ours, made, rng.normal(size=SHAPES[geometry]).astype("float32"))
     own = tfp.layers.DenseVariational(2, posterior, prior, kl_weight=0.5, kl_use_exact=True)
     write(Path(sys.argv[1]), "DenseVariational", own, rng.normal(size=SHAPES["Dense"]).astype("float32"))
