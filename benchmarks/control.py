@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,10 @@ def train(name: str, python: str, environment: str, steps: int, seed: int) -> di
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(pythons: dict[str, str], environment: str, steps: int, seeds: int) -> dict[str, Any]:
-    """Return each contestant's figures over the seeds."""
+def compare(
+    pythons: dict[str, str], environment: str, steps: int, seeds: int, keep: Callable[[dict[str, Any]], None]
+) -> None:
+    """Hand over each contestant's figures whenever all have trained with one more seed."""
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
     for seed in range(seeds):
         for name in pythons if seed % 2 == 0 else reversed(list(pythons)):
@@ -54,7 +58,8 @@ def compare(pythons: dict[str, str], environment: str, steps: int, seeds: int) -
                 f"{environment}, seed {seed}, {name}: {last['return']:.1f}, {last['steps_per_second']:.0f}/s",
                 flush=True,
             )
-    figures = {name: _figures(runs, results.get("sb3")) for name, runs in results.items()}
+        figures = {name: _figures(runs, results.get("sb3")) for name, runs in results.items()}
+        keep(figures)
     print_table(
         [
             {
@@ -66,7 +71,6 @@ def compare(pythons: dict[str, str], environment: str, steps: int, seeds: int) -
             for name, row in figures.items()
         ]
     )
-    return figures
 
 
 def _figures(runs: list[dict[str, Any]], peer: list[dict[str, Any]] | None) -> dict[str, Any]:
@@ -102,10 +106,6 @@ def main() -> None:
             pythons[name] = arguments.peer_python
         else:
             print(f"{name} is left out: the interpreter lacks {module}")
-    figures = {"Pendulum-v1": compare(pythons, "Pendulum-v1", arguments.steps, arguments.seeds)}
-    if arguments.second_steps:
-        two = {name: python for name, python in pythons.items() if name in {"kplug-tensorflow", "sb3"}}
-        figures[arguments.second] = compare(two, arguments.second, arguments.second_steps, 1)
     settings = {
         "steps": arguments.steps,
         "seeds": arguments.seeds,
@@ -115,7 +115,18 @@ def main() -> None:
         "second_steps": arguments.second_steps,
         "cores_available": len(os.sched_getaffinity(0)),
     }
-    write_result("control", figures, where, settings, _versions(arguments.peer_python, pythons))
+    versions = _versions(arguments.peer_python, pythons)
+    figures: dict[str, Any] = {}
+
+    def keep(environment: str, found: dict[str, Any]) -> None:
+        # It takes an hour: what is there by then is not lost if it is interrupted.
+        figures[environment] = found
+        write_result("control", figures, where, settings, versions)
+
+    compare(pythons, "Pendulum-v1", arguments.steps, arguments.seeds, partial(keep, "Pendulum-v1"))
+    if arguments.second_steps:
+        two = {name: python for name, python in pythons.items() if name in {"kplug-tensorflow", "sb3"}}
+        compare(two, arguments.second, arguments.second_steps, 1, partial(keep, arguments.second))
 
 
 def _versions(python: str, pythons: dict[str, str]) -> dict[str, str]:
