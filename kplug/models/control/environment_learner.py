@@ -207,9 +207,9 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         if batches is not None:
             means = self._descend(batches)
             self._logged_last = {tracker.name: float(tracker.result()) for tracker in self.trackers}
-        # An epoch in which nothing was learned yet has the numbers of the one before.
         recent = {"return": float(np.mean(experience.recent_returns))} if experience.recent_returns else {}
         experience.curves.append({"step": experience.steps, **recent, **means})
+        # An epoch in which nothing was learned yet has the numbers of the one before.
         return {"environment_steps": float(experience.steps), **self._logged_last, **recent}
 
     def judge(self: Any, data: Any) -> dict[str, float]:
