@@ -201,8 +201,10 @@ def clone_command(
 
 
 def _chosen(metrics: dict[str, float | None]) -> list[tuple[str, float | None]]:
-    """Return the one or two metrics that say most: the loss, and the validation loss."""
-    names = [name for name in ("loss", "val_loss") if name in metrics] or list(metrics)[:2]
+    """Return the one or two metrics that say most: the loss, or the return, and that of the validation."""
+    pairs = (("loss", "val_loss"), ("return", "val_return"))
+    names = next(([one for one in pair if one in metrics] for pair in pairs if not metrics.keys().isdisjoint(pair)), [])
+    names = names or list(metrics)[:2]
     return [(name, metrics[name]) for name in names]
 
 

@@ -149,5 +149,5 @@ class EnvironmentCopies:
         value = rewards[copy] if what == "reward" else states[copy].tolist()
         raise DataError(
             f"environment {self._recipe.id} gave the {what} {value} {when} {self.steps} of copy {copy}. Such steps "
-            "cannot be learned from; what was learned before is in the last checkpoint."
+            "cannot be learned from; the model is as it was before them."
         )

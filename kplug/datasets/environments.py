@@ -74,6 +74,11 @@ def gymnasium(
     model = kplug.SoftActorCritic(**fitting)
     ```
     """
+    if not isinstance(environment, str):
+        raise ValueError(
+            "`environment` must be an id, of which copies can be made; an environment of your own, or a wrapped one, "
+            f"gets one by gymnasium.register(id, entry_point=...). Received: {environment!r}"
+        )
     check_counts(
         1,
         copies=copies,

@@ -190,8 +190,22 @@ def _execute(
     # Closing it says which records could not be written, once the model has been saved.
     with data_parallel(spec.backend, machine.devices), contextlib.closing(RecordWriter(directory.metrics)) as records:
         assembly = assemble(spec)
-        recorder = train(spec, assembly, machine, directory, status, events, records, resumed)
+        try:
+            recorder = train(spec, assembly, machine, directory, status, events, records, resumed)
+        except Exception:
+            _keep_model(assembly, directory, status)
+            raise
         return _ending(spec, assembly, recorder, directory, status, machine.devices)
+
+
+def _keep_model(assembly: Assembly, directory: RunDirectory, status: StatusWriter) -> None:
+    """Save what a training has learned that has failed; why it did is what is reported."""
+    from kplug.training.artifacts import save_model
+
+    if status.trained:
+        with contextlib.suppress(Exception):
+            status.insist_mine()
+            save_model(assembly.model, directory.artifacts)
 
 
 def _ending(

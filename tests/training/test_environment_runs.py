@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from waiting import wait
 
+import kplug
 from kplug.errors import IncompatibleComponentsError
 from kplug.runs.completion import complete
 from kplug.runs.launch import launch, resume
@@ -114,6 +115,8 @@ def test_a_run_fails_at_nan_naming_the_step_and_keeps_its_checkpoint(tmp_path):
     assert "gave the reward nan in step 450 of copy 0" in run.status["error"]
     # Blocks have 20 steps: 440 were learned from.
     assert Checkpoints(run.directory.checkpoints).newest()[0].step == 22
+    model = kplug.load_model(run.directory.artifacts / "model.keras")
+    assert np.isfinite(model.act(np.zeros(model.policy.state_dim))).all()
 
 
 @pytest.mark.neutral

@@ -81,18 +81,24 @@ def action_distribution(model: Any, states: np.ndarray) -> Figure:
     """
     policy = model.policy
     mean, log_std = policy.numpy_actor()(states)
-    draws = policy.squashed_numpy(mean + np.exp(log_std) * np.random.default_rng(0).standard_normal((50, *mean.shape)))
+    # The same noise in all states: differences in the spread are the policy's.
+    noise = np.random.default_rng(0).standard_normal((200, 1, policy.action_dim))
+    draws = policy.squashed_numpy(mean + np.exp(log_std) * noise)
     actions, spread = policy.squashed_numpy(mean), draws.std(axis=0)
     x, y, labels = _two_directions(states)
     rows = min(policy.action_dim, _MOST_ACTIONS)
     figure = Figure(figsize=(10, 2.8 * rows), dpi=120, layout="constrained")
     for action, panels in enumerate(figure.subplots(rows, 3, squeeze=False)):
         for axes, values, title in zip(panels, (actions, spread), ("deterministic", "spread of draws"), strict=False):
-            points = axes.scatter(x, y, c=values[:, action], s=6, cmap="viridis")
+            bounds = (policy.action_low[action], policy.action_high[action]) if policy.squash else (None, None)
+            least, most = bounds if values is actions else (0.0, None)
+            points = axes.scatter(x, y, c=values[:, action], s=6, cmap="viridis", vmin=least, vmax=most)
             axes.set(title=f"action {action}: {title}", xlabel=labels[0], ylabel=labels[1])
-            figure.colorbar(points, ax=axes)
+            figure.colorbar(
+                points, ax=axes, label="action" if values is actions else "standard deviation of the action"
+            )
         panels[2].hist(draws[..., action].reshape(-1), bins=40, density=True)
-        panels[2].set(title=f"action {action}: draws in these states", xlabel="action", ylabel="density")
+        panels[2].set(title=f"action {action}: draws", xlabel="action", ylabel="density")
     return figure
 
 
@@ -105,7 +111,7 @@ def _two_directions(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[s
     centred = (states - states.mean(axis=0)) / (states.std(axis=0) + 1e-8)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     flat = centred @ directions[:2].T
-    return flat[:, 0], flat[:, 1], ("states, main direction", "second direction")
+    return flat[:, 0], flat[:, 1], ("states, first principal component", "second principal component")
 
 
 def _visited_states(model: Any, episodes: Any) -> np.ndarray:

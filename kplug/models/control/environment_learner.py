@@ -174,6 +174,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         if self._source is None or not self._source.is_like(source):
             self.attach(source)
         self._source = source
+        _say_that_returns_are_better_higher(options.get("callbacks"))
         self._recording = True
         try:
             return super().fit(**{**options, "x": for_fit(x), "shuffle": False})
@@ -322,6 +323,14 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
 
     def _restore_own_state(self, state: Mapping[str, Any]) -> None:
         raise NotImplementedError
+
+
+def _say_that_returns_are_better_higher(callbacks: Any) -> None:
+    """Set the mode of callbacks that watch a return: of a metric that is no `keras.Metric` Keras cannot tell it."""
+    given = getattr(callbacks, "callbacks", callbacks)
+    for callback in given if isinstance(given, list | tuple) else [given]:
+        if getattr(callback, "monitor", None) in {"return", "val_return"} and getattr(callback, "mode", "") == "auto":
+            callback.mode = "max"
 
 
 def _as_tuple(bounds: Sequence[float] | None) -> tuple[float, ...] | None:

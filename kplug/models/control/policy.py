@@ -14,7 +14,7 @@ from pydantic import Field
 from kplug.layers.seeded import derived_seeds
 from kplug.losses.likelihoods import gaussian_log_likelihood
 from kplug.models.control.numpy_network import ACTIVATIONS, Activation
-from kplug.models.control.policy_checks import checked_actions, checked_bounds, checked_rewards
+from kplug.models.control.policy_checks import check_states, checked_actions, checked_bounds, checked_rewards
 from kplug.models.control.policy_use import PolicyUse
 from kplug.models.control.squashed_gaussian import (
     gaussian_entropy,
@@ -27,6 +27,9 @@ from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.vae_checks import check, check_choice, check_count, check_layer_sizes
 
 PositiveInt = Annotated[int, Field(gt=0)]
+
+_MARGIN = 1e-3
+"""The share of the range that logged actions count as away from a bound."""
 
 
 @keras.saving.register_keras_serializable(package="kplug")
@@ -294,11 +297,16 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Learn from logged data as `keras.Model.fit` does: states, the actions taken there, and weights.
 
+        Actions nearer to a bound than a thousandth of the range count as so far from it: logs are full of actions that
+        were cut off there, and a density of theirs has no end.
+
         Raises:
-            ValueError: If the actions are of another shape, or (where they are arrays) beyond the bounds.
+            ValueError: If the actions are of another shape, or (where they are arrays) states are not finite or actions
+                beyond the bounds.
         """
+        check_states(x)
         if isinstance(y, np.ndarray):
-            checked_actions(y, self.action_dim, self._low, self._high)
+            y = checked_actions(y, self.action_dim, self._low, self._high)
         return super().fit(x, y, *args, **kwargs)
 
     def compute_loss(
@@ -306,15 +314,15 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
     ) -> Any:
         del x, training
         mean, log_std = y_pred
-        unsquashed = self._unsquashed(y)
+        unsquashed = self._unsquashed(y, _MARGIN)
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, self.precise_dtype), (-1,))
         return self._mean.of(-self._log_density(unsquashed, mean, log_std), sample_weight)
 
-    def _unsquashed(self, actions: Any) -> Any:
+    def _unsquashed(self, actions: Any, margin: float = 0.0) -> Any:
         """Return the values before squashing of actions, which are checked."""
         actions = ops.cast(checked_actions(actions, self.action_dim, self._low, self._high), self.precise_dtype)
-        return unsquash(actions, *self._bounds()) if self.squash else actions
+        return unsquash(actions, *self._bounds(), margin) if self.squash else actions
 
     def _bounds(self) -> tuple[Any, Any]:
         return tuple(ops.convert_to_tensor(bound, dtype=self.precise_dtype) for bound in (self._low, self._high))

@@ -79,6 +79,18 @@ def checked_actions(actions: Any, action_dim: int, low: np.ndarray | None, high:
     return actions
 
 
+def check_states(states: Any) -> None:
+    """Refuse states, where they are arrays, with NaN or infinity: networks may turn them into numbers silently.
+
+    Raises:
+        ValueError: Naming the first.
+    """
+    if not isinstance(states, np.ndarray) or states.dtype.kind != "f" or np.isfinite(states).all():
+        return
+    place = tuple(np.argwhere(~np.isfinite(states))[0].tolist())
+    raise ValueError(f"States must be finite. Received: {states[place]} at {list(place)}. Leave out such rows")
+
+
 def checked_rewards(rewards: Any, log_prob: Any) -> Any:
     """Return rewards in the dtype of log-probabilities of shape `(batch_size,)`.
 

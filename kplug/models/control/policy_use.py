@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kplug.models.control.numpy_network import NumpyActor
+from kplug.models.control.policy_checks import check_states
 
 
 class PolicyUse:
@@ -27,7 +28,7 @@ class PolicyUse:
             An array of shape `(action_dim,)`, or `(n, action_dim)`, float32, within the bounds.
 
         Raises:
-            ValueError: If the states are of another shape.
+            ValueError: If the states are of another shape, or not finite.
         """
         try:
             states = np.asarray(state, dtype="float32")
@@ -41,6 +42,7 @@ class PolicyUse:
                 f"`act` takes one state of shape ({self.state_dim},) or several, (n, {self.state_dim}). "
                 f"Received: an array of shape {states.shape}"
             )
+        check_states(states)
         mean, log_std = self.numpy_actor()(states.reshape(-1, self.state_dim))
         if not deterministic:
             noise = keras.random.normal(mean.shape, dtype="float32", seed=self.seed_generator)

@@ -12,6 +12,7 @@ from keras import ops
 from pydantic import Field
 
 from kplug.catalog.facts import component
+from kplug.errors import DataError
 from kplug.layers.seeded import derived_seeds
 from kplug.losses.likelihoods import gaussian_log_likelihood
 from kplug.models.control.advantages import baseline_features, fitted_baseline, returns_to_go
@@ -28,6 +29,9 @@ _DUAN = (
     "Duan et al. (2016), Benchmarking Deep Reinforcement Learning for Continuous Control, "
     "https://arxiv.org/abs/1604.06778"
 )
+_MOST_EPISODE_STEPS = 100_000
+"""How long a copy's episode may be on average; one without an end would fill the memory."""
+
 _ROWS = 256
 """Steps are padded to a multiple of this, so that not every number of them is compiled anew."""
 
@@ -73,6 +77,7 @@ class Reinforce(OnPolicyLearner, keras.Model):
 
     Raises:
         ValueError: If a parameter is out of range, or data are no environment of such states and actions.
+        DataError: If an environment's episodes do not end.
 
     References:
         - Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning,
@@ -156,6 +161,11 @@ class Reinforce(OnPolicyLearner, keras.Model):
     def _batches(self) -> dict[str, np.ndarray] | None:
         each = math.ceil(self.episodes_per_update / len(self.experience.copies))
         if self._rollout.finished_episodes() < each:
+            if len(self._rollout) > each * _MOST_EPISODE_STEPS:
+                raise DataError(
+                    f"Reinforce learns from whole episodes, and environment {self._source.recipe.id} has not ended "
+                    f"{each} in {len(self._rollout)} steps of a copy. Give its episodes a limit: max_episode_steps=1000"
+                )
             return None
         episodes = self._rollout.take_episodes(each)
         # The episodes under way began with a policy that will be no more.
@@ -187,14 +197,6 @@ class Reinforce(OnPolicyLearner, keras.Model):
         super()._close_gap()
         self._rollout.clear()
         self.experience.begin_anew()
-
-    def check_data(self, x: Any) -> None:
-        super().check_data(x)
-        if x.recipe.facts.episode_steps is None:
-            raise ValueError(
-                f"Reinforce learns from whole episodes, and those of environment {x.recipe.id} have no limit. Give "
-                "one: max_episode_steps=1000"
-            )
 
     def get_config(self) -> dict[str, Any]:
         return {

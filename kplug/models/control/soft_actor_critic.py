@@ -112,6 +112,12 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         super().__init__(**{"autocast": False, **kwargs})
         check_count("batch_size", batch_size)
         check_count("replay_size", replay_size)
+        check(
+            batch_size <= replay_size,
+            "`batch_size` must be `replay_size` at most",
+            batch_size=batch_size,
+            replay_size=replay_size,
+        )
         check_count("random_steps", random_steps, least=0)
         check_number("updates_per_step", updates_per_step, positive=True)
         check_number("initial_temperature", initial_temperature, positive=True)

@@ -40,18 +40,20 @@ def squash(unsquashed: Any, low: Any, high: Any) -> Any:
     return ops.clip(0.5 * (high + low) + 0.5 * (high - low) * ops.tanh(unsquashed), low, high)
 
 
-def unsquash(actions: Any, low: Any, high: Any) -> Any:
+def unsquash(actions: Any, low: Any, high: Any, margin: float = 0.0) -> Any:
     """Return the values before tanh of actions between the bounds: `log((a - low) / (high - a)) / 2`.
 
-    An action on a bound, whose value would be infinite, counts as half a float's step away from it.
+    An action on a bound, whose value would be infinite, counts as half a float's step away from it, or as the margin.
 
     Args:
         actions: Actions of shape `(batch_size, action_dim)`.
         low: Lower bounds of shape `(action_dim,)`.
         high: Upper bounds.
+        margin: Share of the range that an action is taken to be away from a bound at least.
     """
     # The distances from the bounds are exact where it matters, which `1 - tanh` would not be.
-    least = 0.5 * float(np.finfo(keras.backend.standardize_dtype(actions.dtype)).eps) * (high - low)
+    half_a_step = 0.5 * float(np.finfo(keras.backend.standardize_dtype(actions.dtype)).eps)
+    least = max(margin, half_a_step) * (high - low)
     return 0.5 * (ops.log(ops.maximum(actions - low, least)) - ops.log(ops.maximum(high - actions, least)))
 
 

@@ -139,14 +139,25 @@ def test_reinforce_learns_from_whole_episodes_as_many_of_each_copy():
             assert len(episode["states"]) == (9 if episode["states"][0, 1] % 2 else 2)
 
 
-def test_reinforce_refuses_an_environment_whose_episodes_need_not_end():
+def test_reinforce_refuses_an_environment_whose_episodes_do_not_end(monkeypatch):
+    monkeypatch.setattr("kplug.models.control.reinforce._MOST_EPISODE_STEPS", 100)
+    monkeypatch.setattr(OneStep, "step", lambda self, action: (np.zeros(1, "float32"), 0.0, False, False, {}))
     gymnasium.register("kplug-tests/Endless-v0", entry_point=OneStep)
     try:
         data = kplug.datasets.gymnasium("kplug-tests/Endless-v0")
-        with pytest.raises(ValueError, match=r"Endless-v0 have no limit. Give one: max_episode_steps"):
-            learner("Reinforce", data).fit(data.train)
+        with pytest.raises(DataError, match=r"Endless-v0 has not ended 2 in 250 steps .*max_episode_steps=1000"):
+            learner("Reinforce", data, episodes_per_update=2).fit(data.train, verbose=0)
     finally:
         del gymnasium.registry["kplug-tests/Endless-v0"]
+
+
+@pytest.mark.parametrize("callback", [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau])
+def test_callbacks_that_watch_the_return_know_that_more_is_better(callback):
+    data = kplug.datasets.pendulum(steps_per_block=20, steps_per_epoch=20, evaluation_episodes=1)
+    watching = callback(monitor="val_return")
+    model = learner("SoftActorCritic", data)
+    model.fit(data.train, epochs=2, validation_data=data.validation, callbacks=[watching], verbose=0)
+    assert watching.monitor_op(2.0, 1.0) and not watching.monitor_op(1.0, 2.0)
 
 
 def test_where_an_environment_begins_anew_the_steps_before_are_cut_off_from_those_behind():
@@ -272,6 +283,31 @@ def test_actions_and_rewards_of_another_shape_or_beyond_the_bounds_are_refused()
             policy.policy_gradient_loss(states, actions, rewards)
     one, two = arrays(*(policy.policy_gradient_loss(states, actions, np.ones(s)) for s in ((5,), (5, 1))))
     np.testing.assert_allclose(one, two)
+
+
+def test_states_that_are_not_finite_are_refused():
+    policy = kplug.ContinuousPolicy(3, 1, units=(4,), seed=0)
+    policy.compile("sgd")
+    states, actions = np.zeros((5, 3), "float32"), np.zeros((5, 1), "float32")
+    states[2, 1] = np.nan
+    for use in (lambda: policy.fit(states, actions), lambda: policy.act(states)):
+        with pytest.raises(ValueError, match=r"States must be finite. Received: nan at \[2, 1\]"):
+            use()
+
+
+def test_logged_actions_that_were_cut_off_at_a_bound_do_not_spoil_the_others():
+    random = np.random.default_rng(0)
+    states = random.normal(size=(500, 2)).astype("float32")
+    actions = np.tanh(states[:, :1]).astype("float32")
+    logged = actions.copy()
+    logged[:25] = 1.0
+    errors = {}
+    for name, given in (("clean", actions), ("cut off", logged)):
+        policy = kplug.ContinuousPolicy(2, 1, units=(32,), seed=0)
+        policy.compile(keras.optimizers.Adam(0.01))
+        policy.fit(states, given, epochs=15, verbose=0)
+        errors[name] = np.abs(policy.act(states[25:]) - actions[25:]).mean()
+    assert errors["cut off"] < 0.2, errors
 
 
 def test_observations_of_several_parts_are_told_how_to_become_a_vector():
