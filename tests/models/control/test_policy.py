@@ -143,6 +143,7 @@ def test_the_plain_keras_model_acts_alike_and_needs_no_kplug(tmp_path):
 
 
 def test_logged_data_teach_the_policy_what_earned_most():
+    keras.utils.set_random_seed(0)  # the order in which `fit` goes through them
     random = np.random.default_rng(0)
     states = random.normal(size=(400, 3)).astype("float32")
     actions = random.uniform(LOW, HIGH, size=(400, 2)).astype("float32")
@@ -150,7 +151,7 @@ def test_logged_data_teach_the_policy_what_earned_most():
     wanted = np.array([1.0, 2.75])
     rewards = (np.abs(actions - wanted) < 0.5).all(axis=1).astype("float32")
     policy = small_policy()
-    policy.compile(keras.optimizers.Adam(0.02))
+    policy.compile(keras.optimizers.Adam(0.01))
     before = float(ops.convert_to_numpy(policy.policy_gradient_loss(states, actions, rewards)))
     policy.fit(states, actions, sample_weight=rewards, epochs=30, batch_size=50, verbose=0)
     assert float(ops.convert_to_numpy(policy.policy_gradient_loss(states, actions, rewards))) < before
