@@ -131,11 +131,11 @@ def _alias_warnings(subject: Subject, old: str, meant: list[Component]) -> Itera
     if taken:
         yield f"{taken[0].id} has that name: whoever types it alone means that one"
     full = _of_alias(subject, old)
-    for alias in catalog().aliases:
+    for alias in (one for one in catalog().aliases if one.namespace != subject.namespace):
         of, foreign, other = alias.old.rpartition("/")
-        if alias.namespace != subject.namespace and full == (folded(of if foreign else alias.namespace), folded(other)):
+        if full == (folded(of if foreign else alias.namespace), folded(other)):
             yield f"{alias.namespace}/{alias.new} declares that it was called so too: `kplug.load_model` has to ask"
-        elif alias.namespace != subject.namespace and not slash and not foreign and folded(other) == full[1]:
+        elif not slash and not foreign and folded(other) == full[1]:
             yield f"{alias.namespace}/{alias.new} was called that too: whoever types it alone is asked which is meant"
 
 

@@ -63,9 +63,13 @@ def plugins() -> tuple[Plugin, ...]:
     return tuple(sorted((*read, *unreadable), key=lambda one: (one.namespace != OWN_NAMESPACE, one.distribution)))
 
 
-def not_installed_but_allowed() -> tuple[str, ...]:
-    """Return what `$KPLUG_PLUGINS` names and no installed plugin is called: a slip of the pen, likely."""
-    found = plugins()
+def not_installed_but_allowed(found: Iterable[Plugin]) -> tuple[str, ...]:
+    """Return what `$KPLUG_PLUGINS` names and no installed plugin is called: a slip of the pen, likely.
+
+    Args:
+        found: What `plugins` returned.
+    """
+    found = tuple(found)
     called = {normalized(one.distribution) for one in found} | {one.namespace for one in found}
     return tuple(sorted((read_rules().allowed or frozenset()) - called))
 

@@ -31,7 +31,8 @@ def list_command(json: Annotated[bool, typer.Option("--json", help="Print JSON."
     from kplug.catalog.admission import ALLOW_LIST
     from kplug.catalog.plugins import not_installed_but_allowed, plugins
 
-    found, unknown = plugins(), not_installed_but_allowed()
+    found = plugins()
+    unknown = not_installed_but_allowed(found)
     if unknown:
         notice(safe_line(f"{ALLOW_LIST} names what is not installed: {', '.join(unknown)}."))
     if json:

@@ -97,8 +97,9 @@ class EnvironmentCopies:
             next_states[copy], rewards[copy] = self._flat(observation), reward
         self._insist_finite(next_states, rewards)
         self.states = next_states
-        if reset:
-            self.reset(np.flatnonzero(terminated | truncated))
+        over = np.flatnonzero(terminated | truncated)
+        if reset and len(over):
+            self.reset(over)
         return Step(states, actions, rewards, next_states, terminated, truncated)
 
     def reset(self, copies: Sequence[int] | np.ndarray | None = None) -> None:

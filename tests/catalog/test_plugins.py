@@ -165,7 +165,7 @@ def test_an_allow_list_names_distributions_or_namespaces(acme, monkeypatch, allo
 def test_what_the_allow_list_names_in_vain_is_said(acme, monkeypatch):
     monkeypatch.setenv("KPLUG_PLUGINS", "kplug_acme, Kplug,acne")
     catalog.cache_clear()
-    assert not_installed_but_allowed() == ("acne",)
+    assert not_installed_but_allowed(plugins()) == ("acne",)
 
 
 def test_what_is_not_allowed_says_so_by_name(acme, monkeypatch):
