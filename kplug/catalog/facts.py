@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 T = TypeVar("T", bound=Callable)
 
@@ -46,6 +46,7 @@ class Facts:
     optimizer: str | None = None
     metrics: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    example: Mapping[str, Any] = field(default_factory=dict)
 
 
 def component(
@@ -57,6 +58,7 @@ def component(
     optimizer: str | None = None,
     metrics: Sequence[str] = (),
     references: Sequence[str] = (),
+    example: Mapping[str, Any] | None = None,
 ) -> Callable[[T], T]:
     """State facts about a component that its signature cannot say. Optional: a plain Keras class works without.
 
@@ -69,6 +71,7 @@ def component(
         optimizer: For a model: the optimizer to use where none is chosen.
         metrics: For a model: the metrics to use where none are chosen.
         references: Papers and other sources.
+        example: Parameters that `kplug plugins check` tries the component with: those that have no default, at least.
 
     Returns:
         A decorator that returns its class or function unchanged but for the facts.
@@ -91,6 +94,7 @@ def component(
         optimizer=_text("optimizer", optimizer),
         metrics=_texts("metrics", metrics),
         references=_texts("references", references),
+        example=_parameters(example or {}),
     )
 
     def decorate(decorated: T) -> T:
@@ -104,6 +108,12 @@ def facts_of(described: object) -> Facts:
     """Return the facts stated about a class or function, or empty ones."""
     facts = getattr(described, "__kplug_facts__", None)
     return facts if isinstance(facts, Facts) else Facts()
+
+
+def _parameters(example: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(example, Mapping) or not all(isinstance(name, str) for name in example):
+        raise TypeError(f"@component(example={example!r}): example must be parameters by name, such as {{'units': 8}}.")
+    return dict(example)
 
 
 def _text(name: str, value: str | None) -> str | None:

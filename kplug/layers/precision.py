@@ -11,7 +11,19 @@ _LARGEST = {"float16": 65504.0}
 
 
 def precise_dtype(layer: keras.layers.Layer) -> str:
-    """Return the layer's own compute dtype, or float32 where that is less precise."""
+    """Return the layer's own compute dtype, or float32 where that is less precise.
+
+    Args:
+        layer: A layer.
+
+    Returns:
+        The dtype's name.
+
+    Example:
+
+    >>> kplug.layers.precise_dtype(keras.layers.Dense(1, dtype="mixed_float16"))
+    'float32'
+    """
     return keras.backend.result_type(layer.compute_dtype, "float32")
 
 

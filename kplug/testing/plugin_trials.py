@@ -10,12 +10,13 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kplug.catalog.facts import facts_of
 from kplug.catalog.inspection import learn
 from kplug.catalog.loading import import_target
 from kplug.catalog.parameters import Parameter, check_parameters
@@ -58,7 +59,7 @@ def _looked_at(kind: str, name: str, target: str, namespace: str, owner: str | N
         return
     parameters = [Parameter(**one) for one in learned["parameters"]]
     yield from _documentation(learned["summary"], parameters)
-    yield from _parameters(name, parameters)
+    yield from _parameters(name, parameters, facts_of(component).example)
     if kind in _SAVED_KINDS:
         yield _serialization(component, namespace)
     yield from _backends()
@@ -87,7 +88,7 @@ def _documentation(summary: str, parameters: list[Parameter]) -> Iterator[Found]
         yield OK, "documentation", summary
 
 
-def _parameters(name: str, parameters: list[Parameter]) -> Iterator[Found]:
+def _parameters(name: str, parameters: list[Parameter], example: Mapping[str, Any]) -> Iterator[Found]:
     wrong = False
     for one in parameters:
         if one.schema is None:
@@ -105,6 +106,11 @@ def _parameters(name: str, parameters: list[Parameter]) -> Iterator[Found]:
     except ParameterError as error:
         wrong = True
         yield ERROR, "hyper-parameters", f"a default is not what its own annotation allows: {error}"
+    try:
+        check_parameters(name, name, parameters, example)
+    except ParameterError as error:
+        wrong = True
+        yield ERROR, "hyper-parameters", f"@kplug.component(example=…) has what it does not take: {error}"
     if not wrong:
         yield OK, "hyper-parameters", ", ".join(f"{one.name}: {one.type}" for one in parameters) or "none"
 
@@ -130,15 +136,17 @@ def _backends() -> Iterator[Found]:
 
 def _tried(kind: str, component: Callable[..., Any], parameters: list[Parameter]) -> Iterator[Found]:
     check = f"check_{kind}" if kind in {*_SAVED_KINDS, "dataset"} else "trial"
-    needed = [one.name for one in parameters if one.required]
+    example = facts_of(component).example
+    needed = [one.name for one in parameters if one.required and one.name not in example]
     if kind != "model" and needed:
-        yield WARNING, check, f"not tried: it needs {', '.join(needed)}. Call kplug.testing in its own tests"
+        remedy = f"Say what it can be tried with: @kplug.component(example={{{needed[0]!r}: …}})"
+        yield WARNING, check, f"not tried: it needs {', '.join(needed)}. {remedy}"
         return
     if kind in {"loss", "metric"} and not inspect.isclass(component):
         yield WARNING, check, "not tried: it is a function. A class can be given hyper-parameters, saved and checked"
         return
     try:
-        note = tried(kind, component)
+        note = tried(kind, component, example)
     except NotTriedError as reason:
         yield WARNING, check, f"not tried: {reason}"
     else:

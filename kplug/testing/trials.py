@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,12 +35,13 @@ class NotTriedError(Exception):
     """There is nothing that the component could be tried on; the text says why."""
 
 
-def tried(kind: str, component: Callable[..., Any]) -> str:
+def tried(kind: str, component: Callable[..., Any], example: Mapping[str, Any] | None = None) -> str:
     """Put a component through the check of its kind.
 
     Args:
         kind: Its kind.
-        component: The class or function; it is called without arguments, but for a model's that a data set gives.
+        component: The class or function.
+        example: The parameters that it is called with, besides those of a model that a data set gives.
 
     Returns:
         What is to be said although it passed, or `""`.
@@ -48,8 +50,10 @@ def tried(kind: str, component: Callable[..., Any]) -> str:
         AssertionError: With what went wrong.
         NotTriedError: If there are no data that it takes.
     """
+    if kind == "model":
+        return _model(component, example or {})
     if kind in _TRIALS:
-        return _TRIALS[kind](component)
+        return _TRIALS[kind](partial(component, **example) if example else component)
     raise NotTriedError(f"there is no check of the kind {kind}")
 
 
@@ -117,17 +121,17 @@ def _arrays(outputs: Any) -> list[np.ndarray]:
     return [ops.convert_to_numpy(leaf) for leaf in tree.flatten(outputs)]
 
 
-def _model(component: Callable[..., Any]) -> str:
+def _model(component: Callable[..., Any], example: Mapping[str, Any]) -> str:
     facts = facts_of(component)
     if facts.loss is None and not facts.own_loss:
         raise NotTriedError("it states no loss. Say which it is trained with: @kplug.component(loss=…)")
-    data = next(_data_sets(component), None)
+    data = next(_data_sets(component, example), None)
     if data is None:
-        needed = ", ".join(_needed(component)) or "other data"
+        needed = ", ".join(_needed(component, example)) or "other data"
         raise NotTriedError(
             f"no data set of kplug's shares a task with it and gives {needed}. Use check_model in its own tests"
         )
-    given = {name: value for name, value in data.info.items() if name in inspect.signature(component).parameters}
+    given = _given(component, data, example)
     model = component(**given)
     model.compile("sgd", None if facts.own_loss else "mse")
     predictions = [_arrays(model.predict(data.train[0], verbose=0)) for _ in range(2)]
@@ -136,14 +140,20 @@ def _model(component: Callable[..., Any]) -> str:
     return ""
 
 
-def _needed(component: Callable[..., Any]) -> list[str]:
+def _given(component: Callable[..., Any], data: Any, example: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(component).parameters
+    return {**{name: value for name, value in data.info.items() if name in parameters}, **example}
+
+
+def _needed(component: Callable[..., Any], example: Mapping[str, Any]) -> list[str]:
     parameters = inspect.signature(component).parameters.values()
-    return [one.name for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    return [name for name in needed if name not in example]
 
 
-def _data_sets(component: Callable[..., Any]) -> Iterator[Any]:
+def _data_sets(component: Callable[..., Any], example: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the first samples of each data set of kplug's that a model can be trained on."""
-    tasks, needed = set(facts_of(component).tasks), set(_needed(component))
+    tasks, needed = set(facts_of(component).tasks), set(_needed(component, example))
     for name in _DATA_SETS:
         make = kplug.get(f"kplug/{name}", "dataset")
         facts = facts_of(make)
@@ -151,11 +161,8 @@ def _data_sets(component: Callable[..., Any]) -> Iterator[Any]:
             continue
         dataset = make()
         cut = tuple(part[:_SAMPLES] for part in dataset.train)
-        given = {
-            field: value for field, value in dataset.info.items() if field in inspect.signature(component).parameters
-        }
         try:
-            component(**given).predict(cut[0][:2], verbose=0)
+            component(**_given(component, dataset, example)).predict(cut[0][:2], verbose=0)
         except Exception:  # noqa: BLE001 - a model may refuse data in any way
             continue
         yield SimpleNamespace(train=cut, validation=None, test=cut, info=dataset.info)
@@ -202,7 +209,6 @@ _TRIALS = {
     "loss": _loss,
     "layer": _layer,
     "metric": _metric,
-    "model": _model,
     "dataset": _dataset,
     "callback": _callback,
     "optimizer": _optimizer,

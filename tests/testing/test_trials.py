@@ -41,6 +41,56 @@ class NeedsLogits(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="checks")
+class NeedsUnits(NeedsLogits):
+    """A classifier with a parameter that no data set gives."""
+
+    def __init__(self, num_features, num_classes, units, **kwargs):
+        super().__init__(num_features, num_classes, **kwargs)
+        self.units = units
+        self.hidden = keras.layers.Dense(units, dtype=self.dtype_policy, activation="relu")
+
+    def build(self, input_shape):
+        self.hidden.build((None, self.num_features))
+        self.dense.build((None, self.units))
+
+    def call(self, inputs):
+        return self.dense(self.hidden(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class Scaled(keras.layers.Layer):
+    """Multiplies by what it is told."""
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        return ops.cast(inputs, self.compute_dtype) * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="checks")
+class Powered(keras.losses.Loss):
+    """An even power of the differences."""
+
+    def __init__(self, power, name="powered", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.power = power
+
+    def call(self, y_true, y_pred):
+        return ops.mean(ops.power(y_pred - ops.cast(y_true, y_pred.dtype), self.power), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "power": self.power}
+
+
+@keras.saving.register_keras_serializable(package="checks")
 class Tokens(keras.layers.Layer):
     """Takes whole numbers alone."""
 
@@ -71,6 +121,15 @@ def test_a_layer_for_whole_numbers_gets_them():
 def test_a_model_is_tried_on_a_data_set_that_shares_a_task_and_fills_its_parameters():
     stated = kplug.component(tasks=["tabular-classification"], loss="sparse_categorical_crossentropy")
     assert tried("model", stated(NeedsLogits)) == ""
+
+
+def test_what_has_no_default_is_taken_from_the_example():
+    assert tried("layer", Scaled, {"factor": 2.0}) == ""
+    assert tried("loss", Powered, {"power": 2}) == ""
+    stated = kplug.component(tasks=["tabular-classification"], loss="sparse_categorical_crossentropy")
+    assert tried("model", stated(NeedsUnits), {"units": 3}) == ""
+    with pytest.raises(NotTriedError, match="gives num_features, num_classes, units"):
+        tried("model", stated(NeedsUnits))
 
 
 def test_what_cannot_be_tried_says_why():
