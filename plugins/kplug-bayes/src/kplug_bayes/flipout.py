@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -12,6 +13,9 @@ from kplug_bayes.convolution import MeanFieldConvolution
 from kplug_bayes.dense import MeanFieldDense
 from kplug_bayes.mean_field_layer import MeanFieldLayer
 from kplug_bayes.mean_field_normal import noise
+
+_BITS = 30
+"""Signs that one random whole number gives: to draw costs more than to take apart."""
 
 _WEN = "Wen et al. (2018), Flipout, https://arxiv.org/abs/1803.04386"
 
@@ -41,8 +45,10 @@ class Flipout(MeanFieldLayer):
 
     def _signs(self, batch_size: Any, count: int) -> Any:
         """Return -1 and 1 alike often, of shape `(batch_size, count)`, in the compute dtype."""
-        ones = keras.random.randint((batch_size, count), 0, 2, dtype="int32", seed=self.seed_generator)
-        return 2 * self.computed(ones) - 1
+        drawn = (batch_size, math.ceil(count / _BITS), 1)
+        words = keras.random.randint(drawn, 0, 2**_BITS, dtype="int32", seed=self.seed_generator)
+        bits = ops.bitwise_and(ops.right_shift(words, ops.arange(_BITS, dtype="int32")), 1)
+        return 2 * self.computed(ops.reshape(bits, (batch_size, -1))[:, :count]) - 1
 
 
 @kplug.component(references=[_WEN])
