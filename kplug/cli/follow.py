@@ -17,6 +17,7 @@ from rich.text import Text
 from kplug.errors import KplugError
 from kplug.plain_text import safe_line, safe_text
 from kplug.runs import MetricRecord, Run
+from kplug.runs.direction import chief_first
 from kplug.runs.log_file import last_lines
 from kplug.runs.records import RecordReader
 from kplug.runs.run import ENDED
@@ -182,7 +183,7 @@ def _metrics_table(progress: Progress) -> RenderableType:
     for column in ("training", "validation"):
         table.add_column(column, justify="right")
     table.add_column("by epoch")
-    for name in sorted(names, key=lambda name: (name != "loss", name)):
+    for name in chief_first(names):
         shown = _VALIDATION + name if _VALIDATION + name in latest else name
         table.add_row(
             Text(safe_line(name)),
@@ -243,6 +244,9 @@ def _report_end(run: Run, state: str, console: Console) -> int:
     if state in {"failed", "lost"}:
         lines = last_lines(run.directory.log, _LOG_LINES)
         console.print(Text("\n".join(safe_line(line) for line in lines), style="dim"))
+    for event in run.events():
+        if event.get("event") == "warning":
+            console.print(Text(safe_line(f"warning: {event.get('message')}")), soft_wrap=True)
     if status.get("artifact_error"):
         console.print(Text(safe_line(f"warning: not every artifact could be drawn: {status['artifact_error']}")))
     if status.get("evaluation_error"):

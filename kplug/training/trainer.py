@@ -28,6 +28,7 @@ from kplug.training.resumed import Resumed
 from kplug.training.run_callbacks import RunCallbacks
 from kplug.training.status import StatusWriter
 from kplug.training.structures import read_back
+from kplug.training.warned import warn
 
 
 def train(
@@ -58,6 +59,7 @@ def train(
         prepare(model, arrays)
     else:
         attach(model, dataset.train)
+        _say_if_in_vain(spec, model, events)
     execution = resumed.execution or choose_execution(
         spec.backend, machine, model, assembly.compile_arguments["optimizer"], arrays, spec.batch_size, spec.jit
     )
@@ -86,8 +88,7 @@ def train(
             message = (
                 f"checkpoints do not have {name}: it cannot be kept, and is as at the beginning when the run is resumed"
             )
-            events.write({"time": time.time(), "event": "warning", "message": message})
-            print(f"warning: {message}", flush=True)
+            warn(events, message)
 
     def capture() -> dict[str, Any]:
         status.insist_mine()
@@ -199,6 +200,19 @@ def _insist_same_data(resumed: Resumed, now: Mapping[str, str | None], spec: Run
             f"The {what} data of data set {spec.dataset.name} are not those that the run began with, so it cannot go "
             "on. Bring them back, or start a new run."
         )
+
+
+def _say_if_in_vain(spec: RunSpec, model: keras.Model, events: RecordWriter) -> None:
+    """Say so if a batch size was chosen for data that come in batches of their own."""
+    if spec.batch_size == RunSpec.model_fields["batch_size"].default:
+        return
+    own = getattr(model, "batch_size", None)
+    remedy = f" The model's own is batch_size={own}: --set model.batch_size={spec.batch_size}" if own else ""
+    warn(
+        events,
+        f"batch_size={spec.batch_size} says nothing here: data set {spec.dataset.name} comes in batches of its own."
+        f"{remedy}",
+    )
 
 
 def _report_checkpoint(events: RecordWriter, position: Position, problem: str | None) -> None:

@@ -23,6 +23,7 @@ from kplug.runs.records import RecordWriter
 from kplug.runs.status_file import ENDED
 from kplug.training.console import keep_printing
 from kplug.training.status import StatusWriter
+from kplug.training.warned import warn, warnings_told
 
 # Here is only what a run needs that waits for its place: hundreds may wait beside one that trains.
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _executed(directory: RunDirectory, status: StatusWriter, events: RecordWrite
     before = (checkpoint and checkpoint.state.get("execution")) or status.before.get("execution")
     gpus = use_device(spec.device, directory, before, status.update)
     resumed = Resumed(checkpoint, None if checkpoint is None else Execution.from_json(before))
-    with SystemSampler(directory):
+    with SystemSampler(directory), warnings_told(events):
         return _execute(spec, directory, status, events, gpus, resumed, problems)
 
 
@@ -255,8 +256,7 @@ def _report_start(
         print(f"kplug: resumed at step {step}", flush=True)
     events.write(event)
     for problem in problems:
-        events.write({"time": time.time(), "event": "warning", "message": problem})
-        print(f"warning: {problem}", flush=True)
+        warn(events, problem)
 
 
 def _evaluate(model: Any, split: Any, batch_size: int, devices: int) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class Failing(gymnasium.Env):
 
     def __init__(self):
         self.count = 0
+        self.handle = object()
 
     def reset(self, *, seed=None, options=None):
         return np.zeros(1, "float32"), {}
@@ -110,13 +111,16 @@ def failing(steps_per_epoch: int, steps_per_block: int, evaluation_episodes: int
 @pytest.mark.neutral
 def test_a_run_fails_at_nan_naming_the_step_and_keeps_its_checkpoint(tmp_path):
     (tmp_path / "parts.py").write_text(FAILING)
-    run = wait(start(tmp_path / "runs", dataset=f"{tmp_path / 'parts.py'}:failing"))
+    run = wait(start(tmp_path / "runs", dataset=f"{tmp_path / 'parts.py'}:failing", batch_size=32))
     assert run.state == "failed"
     assert "gave the reward nan in step 450 of copy 0" in run.status["error"]
     # Blocks have 20 steps: 440 were learned from.
     assert Checkpoints(run.directory.checkpoints).newest()[0].step == 22
     model = kplug.load_model(run.directory.artifacts / "model.keras")
     assert np.isfinite(model.act(np.zeros(model.policy.state_dim))).all()
+    first, second = (event["message"] for event in run.events() if event["event"] == "warning")
+    assert "batch_size=32 says nothing here" in first + second and "--set model.batch_size=32" in first + second
+    assert "The state of environment Failing-v0 cannot be kept in checkpoints" in first + second
 
 
 @pytest.mark.neutral
