@@ -93,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with stable_baselines3, and sbx")
     parser.add_argument("--peers", nargs="+", choices=NEEDED, default=list(NEEDED))
+    parser.add_argument("--name", default="control", help="what the result is called")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=["tensorflow", "jax"])
@@ -121,7 +122,7 @@ def main() -> None:
     def keep(environment: str, found: dict[str, Any]) -> None:
         # It takes an hour: what is there by then is not lost if it is interrupted.
         figures[environment] = found
-        write_result("control", figures, where, settings, versions)
+        write_result(arguments.name, figures, where, settings, versions)
 
     compare(pythons, "Pendulum-v1", arguments.steps, arguments.seeds, partial(keep, "Pendulum-v1"))
     if arguments.second_steps:

@@ -92,8 +92,10 @@ class EnvironmentRecipe:
         environment = self.make()
         try:
             low, high = self._action_bounds(environment.action_space)
+            state_dim = self._state_dim(environment.observation_space)
+            self._try(environment, state_dim)
             return EnvironmentFacts(
-                state_dim=self._state_dim(environment.observation_space),
+                state_dim=state_dim,
                 action_dim=int(np.prod(environment.action_space.shape)),
                 action_low=low,
                 action_high=high,
@@ -136,7 +138,33 @@ class EnvironmentRecipe:
         flat = spaces.flatten_space(space) if space.is_np_flattenable else None
         if not isinstance(flat, spaces.Box):
             raise DataError(f"environment {self.id} has the states {space}, which cannot be laid out as one vector.")
+        if isinstance(space, spaces.Box) and len(space.shape) > 2:
+            raise DataError(
+                f"environment {self.id} has pictures as its states: {space}. The policies here are dense networks on "
+                "vectors. Register it wrapped, with what is to be known of a picture as a vector."
+            )
         return int(flat.shape[0])
+
+    def _try(self, environment: Any, state_dim: int) -> None:
+        """Refuse an environment that fails in its first step, or whose states are not those that it declares."""
+        space = environment.observation_space
+        environment.action_space.seed(0)
+        try:
+            state, _ = environment.reset(seed=0)
+            next_state, reward, _, _, _ = environment.step(environment.action_space.sample())
+            sizes = [len(_flat(environment, one)) for one in (state, next_state)]
+            float(reward)
+        except Exception as error:
+            raise DataError(
+                f"environment {self.id} fails in its first step: {type(error).__name__}: {error}. `reset` must return "
+                "(state, info), and `step` (state, reward, terminated, truncated, info); "
+                "gymnasium.utils.env_checker.check_env looks closer."
+            ) from error
+        if sizes != [state_dim] * 2:
+            raise DataError(
+                f"environment {self.id} gave states of {sizes[0]} and {sizes[1]} numbers, and says that they are "
+                f"{space}."
+            )
 
 
 def _package() -> Any:

@@ -41,6 +41,17 @@ class Counter(gymnasium.Env):
         return np.array([self.count, self.start], "float32")
 
 
+class Odd(Counter):
+    """Does not do what Gymnasium's interface says."""
+
+    def __init__(self, values=4, states=(2,)):
+        super().__init__()
+        self.values, self.observation_space = values, gymnasium.spaces.Box(-np.inf, np.inf, states)
+
+    def step(self, action):
+        return super().step(action)[: self.values]
+
+
 @pytest.fixture(autouse=True)
 def registered():
     def make(**arguments):
@@ -49,9 +60,14 @@ def registered():
     gymnasium.register("kplug-tests/Counter-v0", entry_point=make)
     gymnasium.register("kplug-tests/Discrete-v0", entry_point=lambda: Counter(actions=gymnasium.spaces.Discrete(3)))
     gymnasium.register("kplug-tests/NeedsPackage-v0", entry_point=needs_package)
+    gymnasium.register("kplug-tests/Odd-v0", entry_point=Odd)
     yield
-    for name in ("Counter", "Discrete", "NeedsPackage"):
+    for name in ("Counter", "Discrete", "NeedsPackage", "Odd"):
         del gymnasium.registry[f"kplug-tests/{name}-v0"]
+
+
+def odd(**arguments):
+    return kplug.datasets.gymnasium("kplug-tests/Odd-v0", arguments)
 
 
 def needs_package():
@@ -157,6 +173,9 @@ def test_an_environment_that_holds_a_handle_is_known_not_to_be_restorable():
         (lambda: kplug.datasets.gymnasium("os:Pendulum-v1"), "names a module to import"),
         (lambda: kplug.datasets.gymnasium("Pendulum-v1", {"gravity": 3}), r"refuses its arguments \(gravity=3\)"),
         (lambda: counter(low=-1.0, high=np.inf), "some are bounded and others not"),
+        (lambda: odd(values=4), r"Odd-v0 fails in its first step: ValueError.* `step` \(state, reward, terminated"),
+        (lambda: odd(values=5, states=(3,)), "Odd-v0 gave states of 2 and 2 numbers, and says that they are Box.*3"),
+        (lambda: odd(values=5, states=(8, 8, 3)), "Odd-v0 has pictures as its states"),
     ],
 )
 def test_environments_that_cannot_be_used_are_refused_with_the_reason(make, message):

@@ -15,6 +15,7 @@ from kplug.datasets.environment_copies import Step
 from kplug.datasets.environment_steps import EnvironmentSteps, EvaluationEpisodes
 from kplug.models.control.experience import Experience
 from kplug.models.control.gradient_steps import FitSteps, compiled, for_fit
+from kplug.models.control.logged_means import LoggedMeans
 from kplug.models.control.normalization import Normalization
 from kplug.models.control.numpy_network import NumpyActor
 from kplug.models.control.policy import ContinuousPolicy
@@ -29,7 +30,8 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
     - `losses(batch)`: the loss whose gradients train all its variables, and a dictionary of the numbers in `logged`;
     - `_explore(actor, states)`: actions for states, in training;
     - `_keep(steps, actor)`: takes in what a block gave;
-    - `_batches()`: what is to be learned from now, `{name: (batches, batch_size, ...)}`, or `None`.
+    - `_batches()`: what is to be learned from now, `{name: (batches, batch_size, ...)}`, or `None`;
+    - `_learns_when()`: after which steps that is, in words.
 
     Attributes:
         policy: The `kplug.ContinuousPolicy` that is trained.
@@ -50,7 +52,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         self._recording = False
         self._gradient_steps: Callable | None = None
         self._compiling: bool | str = "auto"
-        self.trackers = [keras.metrics.Mean(name=name) for name in self.logged]
+        self._means = LoggedMeans(self.logged)
         self._logged_last: dict[str, float] = {}
         self._lost_steps = False
         self._add_statistics()
@@ -177,9 +179,16 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         _say_that_returns_are_better_higher(options.get("callbacks"))
         self._recording = True
         try:
-            return super().fit(**{**options, "x": for_fit(x), "shuffle": False})
+            history = super().fit(**{**options, "x": for_fit(x), "shuffle": False})
         finally:
             self._recording = False
+        if not int(self.optimizer.iterations):
+            warnings.warn(
+                f"{type(self).__name__} has learned nothing yet: it took {self.experience.steps} environment steps, "
+                f"and learns {self._learns_when()}.",
+                stacklevel=2,
+            )
+        return history
 
     def evaluate(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Play the episodes of a validation or test split with the deterministic policy.
@@ -207,7 +216,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         batches, means = self._batches(), {}
         if batches is not None:
             means = self._descend(batches)
-            self._logged_last = {tracker.name: float(tracker.result()) for tracker in self.trackers}
+            self._logged_last = self._means.result()
         recent = {"return": float(np.mean(experience.recent_returns))} if experience.recent_returns else {}
         experience.curves.append({"step": experience.steps, **recent, **means})
         # An epoch in which nothing was learned yet has the numbers of the one before.
@@ -231,10 +240,9 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
             self._gradient_steps = compiled(self, self._compiles())
         dtype = self.policy.precise_dtype
         means = self._gradient_steps({name: values.astype(dtype, copy=False) for name, values in batches.items()})
-        count = len(next(iter(batches.values())))
-        for tracker in self.trackers:
-            tracker.update_state(means[tracker.name], sample_weight=count)
-        return {name: float(value) for name, value in means.items()}
+        means = {name: float(value) for name, value in means.items()}
+        self._means.update_state(means, len(next(iter(batches.values()))))
+        return means
 
     def _compiles(self) -> bool:
         # On TensorFlow a graph is as fast on a CPU, and there at once.
@@ -316,6 +324,9 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         """See to it that the steps from now on are not taken for those that follow the ones before."""
 
     def _batches(self) -> dict[str, np.ndarray] | None:
+        raise NotImplementedError
+
+    def _learns_when(self) -> str:
         raise NotImplementedError
 
     def _own_state(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from kplug.datasets.environment_copies import as_action
 from kplug.datasets.environment_recipe import EnvironmentRecipe
@@ -16,6 +16,8 @@ from kplug.datasets.environment_recipe import EnvironmentRecipe
 _MOST_FRAMES = 80
 _SIDE = 240
 _MILLISECONDS = 50
+_CAPTION = 14
+"""Height of the line below a picture, in pixels."""
 
 
 def write_animation(model: Any, recipe: EnvironmentRecipe, seed: int, path: Path) -> None:
@@ -28,16 +30,20 @@ def write_animation(model: Any, recipe: EnvironmentRecipe, seed: int, path: Path
         path: The file.
     """
     frames, states, actions, why = _episode(model, recipe, seed)
-    images = [_image(frame) for frame in frames] if frames else _curves(states, actions, why)
+    images = [_image(*frame) for frame in frames] if frames else _curves(states, actions, why)
     images[0].save(path, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0)
 
 
-def _episode(model: Any, recipe: EnvironmentRecipe, seed: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, str]:
-    """Return pictures of an episode (none where the environment cannot draw), its states and actions, and why not."""
+def _episode(
+    model: Any, recipe: EnvironmentRecipe, seed: int
+) -> tuple[list[tuple[np.ndarray, str]], np.ndarray, np.ndarray, str]:
+    """Return pictures of an episode with their captions (none where the environment cannot draw), its states and
+    actions, and why not.
+    """
     import gymnasium
 
     every = -(-recipe.most_episode_steps // _MOST_FRAMES)
-    frames, states, actions, why = [], [], [], ""
+    frames, states, actions, why, total = [], [], [], "", 0.0
     environment = recipe.make()
     if "rgb_array" in environment.metadata.get("render_modes", ()):
         environment.close()
@@ -49,14 +55,16 @@ def _episode(model: Any, recipe: EnvironmentRecipe, seed: int) -> tuple[list[np.
         for step in range(recipe.most_episode_steps):
             if not why and step % every == 0:
                 try:
-                    frames.append(np.asarray(environment.render()))
+                    frames.append((np.asarray(environment.render()), f"step {step}   return {total:.1f}"))
                 except Exception as error:  # noqa: BLE001 - a display or a package that is missing fails in any way
                     why = f"{type(error).__name__}: {error}"
             state = np.asarray(gymnasium.spaces.flatten(environment.observation_space, observation), "float32")
             action = model.act(state)
             states.append(state)
             actions.append(action)
-            observation, _, terminated, truncated, _ = environment.step(as_action(environment.action_space, action))
+            chosen = as_action(environment.action_space, action)
+            observation, reward, terminated, truncated, _ = environment.step(chosen)
+            total += float(reward)
             if terminated or truncated:
                 break
     finally:
@@ -64,9 +72,12 @@ def _episode(model: Any, recipe: EnvironmentRecipe, seed: int) -> tuple[list[np.
     return frames, np.array(states), np.array(actions), why
 
 
-def _image(frame: np.ndarray) -> Image.Image:
-    image = Image.fromarray(frame.astype("uint8"))
-    image.thumbnail((_SIDE, _SIDE))
+def _image(frame: np.ndarray, caption: str) -> Image.Image:
+    picture = Image.fromarray(frame.astype("uint8")).convert("RGB")
+    picture.thumbnail((_SIDE, _SIDE))
+    image = Image.new("RGB", (picture.width, picture.height + _CAPTION), "white")
+    image.paste(picture)
+    ImageDraw.Draw(image).text((4, picture.height + 1), caption, fill="black")
     return image.quantize(64)
 
 

@@ -50,7 +50,8 @@ class ContinuousPolicy(PolicyUse, OwnLoss, keras.Model):
         action_dim: Numbers in an action.
         units: Units of the dense hidden layers.
         activation: Activation of the hidden layers, `"relu"` or `"tanh"`.
-        action_low: Lower bounds, one for each number in an action; -1 by default.
+        action_low: Lower bounds, one for each number in an action; -1 by default. (In `kplug.SoftActorCritic`,
+            `kplug.PPO` and `kplug.Reinforce` none means that actions have no bounds.)
         action_high: Upper bounds; 1 by default.
         squash: Whether actions have bounds.
         state_dependent_std: Whether the standard deviation is a function of the state, or the same in all states.

@@ -206,6 +206,9 @@ class PPO(OnPolicyLearner, keras.Model):
         order = order.reshape(-1, self.batch_size)
         return {name: array[order] for name, array in flat.items()}
 
+    def _learns_when(self) -> str:
+        return f"after every rollout_steps={self.rollout_steps}"
+
     def _values(self, states: np.ndarray) -> np.ndarray:
         """Return the values of standardised states of shape `(steps, copies, state_dim)`."""
         flat = states.reshape(-1, states.shape[-1])

@@ -193,6 +193,9 @@ class Reinforce(OnPolicyLearner, keras.Model):
             for name, values in batch.items()
         }
 
+    def _learns_when(self) -> str:
+        return f"after every episodes_per_update={self.episodes_per_update} whole episodes"
+
     def _close_gap(self) -> None:
         super()._close_gap()
         self._rollout.clear()

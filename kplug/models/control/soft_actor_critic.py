@@ -243,6 +243,9 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
             batches[name] = generator.standard_normal(batches["actions"].shape, "float32")
         return batches
 
+    def _learns_when(self) -> str:
+        return f"after random_steps={self.random_steps}"
+
     def _own_state(self) -> dict[str, Any]:
         return {"replay": self._replay.training_state(), "updates_owed": self._updates_owed}
 

@@ -226,6 +226,21 @@ def test_nothing_is_logged_of_what_was_not_learned_yet():
     assert [one["step"] for one in recorded] == [120, 240]
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "when"),
+    [
+        ("SoftActorCritic", {"random_steps": 500}, "random_steps=500"),
+        ("PPO", {"rollout_steps": 500}, "every rollout_steps=500"),
+        ("Reinforce", {"episodes_per_update": 100}, "every episodes_per_update=100 whole episodes"),
+    ],
+)
+def test_a_fit_that_has_learned_nothing_says_so(name, parameters, when):
+    data = uneven()
+    model = learner(name, data, **parameters)
+    with pytest.warns(UserWarning, match=f"{name} has learned nothing yet: it took 120 environment steps, .* {when}"):
+        model.fit(data.train, epochs=1, verbose=0)
+
+
 def test_splits_in_each_others_place_are_refused_before_anything_is_done():
     data = uneven()
     model = learner("SoftActorCritic", data)
