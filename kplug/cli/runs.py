@@ -13,6 +13,7 @@ from kplug.cli.output import print_json, print_table
 from kplug.cli.quick import QuickCommand, QuickGroup
 from kplug.cli.run_arguments import Json, Key, MaxRunning, RunsDir, cell, opened, root_of
 from kplug.plain_text import safe_text
+from kplug.runs.direction import CHIEF_METRICS
 
 app = typer.Typer(cls=QuickGroup, help="List, show, read and stop runs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -202,7 +203,7 @@ def clone_command(
 
 def _chosen(metrics: dict[str, float | None]) -> list[tuple[str, float | None]]:
     """Return the one or two metrics that say most: the loss, or the return, and that of the validation."""
-    pairs = (("loss", "val_loss"), ("return", "val_return"))
+    pairs = [(name, f"val_{name}") for name in CHIEF_METRICS]
     names = next(([one for one in pair if one in metrics] for pair in pairs if not metrics.keys().isdisjoint(pair)), [])
     names = names or list(metrics)[:2]
     return [(name, metrics[name]) for name in names]

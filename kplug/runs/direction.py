@@ -1,6 +1,11 @@
-"""Which way a metric gets better."""
+"""Which metrics say most, and which way a metric gets better."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+CHIEF_METRICS = ("loss", "return")
+"""What a training is after; each has a `val_` of its own."""
 
 _HIGHER_IS_BETTER = (
     "acc",
@@ -16,6 +21,11 @@ _HIGHER_IS_BETTER = (
     "diversity",
     "return",
 )
+
+
+def chief_first(names: Iterable[str]) -> list[str]:
+    """Return names of metrics in the order in which they are shown: the loss, the return, then by the alphabet."""
+    return sorted(names, key=lambda name: (name not in CHIEF_METRICS, name))
 
 
 def higher_is_better(metric: str) -> bool:

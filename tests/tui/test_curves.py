@@ -35,6 +35,21 @@ def test_training_and_validation_share_a_group_and_the_loss_is_first():
     assert metric_groups(["accuracy", "val_loss", "loss", "val_accuracy", "val_only"]) == ["loss", "accuracy", "only"]
 
 
+def test_the_return_is_first_where_there_is_no_loss_and_environment_steps_are_no_chart():
+    names = ["actor_loss", "environment_steps", "val_episode_length", "return", "val_return"]
+    assert metric_groups(names) == ["return", "actor_loss", "episode_length"]
+
+
+def test_a_policys_curves_go_by_environment_steps():
+    by_blocks = records()
+    metrics = {"return": by_blocks.metrics["loss"], "environment_steps": 50.0 * by_blocks.steps}
+    metrics["environment_steps"][0] = math.nan  # not recorded, so it has no place
+    made = MetricArrays(by_blocks.steps, by_blocks.epochs, by_blocks.times, by_blocks.epoch_end, metrics)
+    (curve,) = metric_curves(made, "return")
+    assert curve.x.tolist() == [50.0 * step for step in range(2, 13)]
+    assert metric_curves(made, "return", "epoch")[0].x.tolist()[-1] == 3.0
+
+
 def test_training_goes_by_step_and_validation_by_epoch():
     training, validation = metric_curves(records(), "loss")
     assert training.x.tolist() == list(range(1, 13))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kplug.runs.direction import chief_first
 from kplug_tui.drawing import Curve, smoothed, ticks, time_ticks
 from kplug_tui.formatting import duration
 
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 AXES = ("step", "epoch", "time")
 _VALIDATION = "val_"
+_ENVIRONMENT_STEPS = "environment_steps"
 _FEW = 3
 
 
 def metric_groups(names: Iterable[str]) -> list[str]:
-    """Return metrics without `val_`, each once, the loss first: what training and validation share a chart for."""
-    bare = dict.fromkeys(name.removeprefix(_VALIDATION) for name in names)
-    return sorted(bare, key=lambda name: (name != "loss", name))
+    """Return metrics without `val_`, each once: what training and validation share a chart for.
+
+    The loss is first, and the return; `environment_steps` is none of them, since it is what the others are drawn over.
+    """
+    bare = dict.fromkeys(name.removeprefix(_VALIDATION) for name in names if name != _ENVIRONMENT_STEPS)
+    return chief_first(bare)
 
 
 def metric_curves(
@@ -34,7 +39,8 @@ def metric_curves(
     Args:
         metrics: A run's records.
         group: The metric's name without `val_`.
-        axis: What x is: `step`, `epoch` (fractions of it, where steps were recorded) or `time` in seconds.
+        axis: What x is: `step` (of the environment, where the records have `environment_steps`), `epoch` (fractions of
+            it, where steps were recorded) or `time` in seconds.
         smoothing: The weight of the past, from 0 to below 1. What is smoothed is drawn faintly behind.
         name: What to call the curves instead of by the metric.
         colour: Number of the first one's colour.
@@ -45,7 +51,7 @@ def metric_curves(
         if key not in metrics.metrics:
             continue
         values = metrics.metrics[key]
-        there = np.isfinite(values)
+        there = np.isfinite(values) & np.isfinite(positions)
         if key == group:
             by_step = there & ~metrics.epoch_end
             there = by_step if by_step.sum() > _FEW else there & metrics.epoch_end
@@ -94,6 +100,8 @@ def _whole_ticks(low: float, high: float, most: int) -> list[float]:
 def _positions(metrics: MetricArrays, axis: str) -> np.ndarray:
     if axis == "time":
         return metrics.times - (metrics.times[0] if len(metrics.times) else 0.0)
+    if axis == "step" and _ENVIRONMENT_STEPS in metrics.metrics:
+        return metrics.metrics[_ENVIRONMENT_STEPS]
     if axis == "step" or not len(metrics.steps):
         return metrics.steps.astype(np.float64)
     return _epochs(metrics.steps, metrics.epochs, metrics.epoch_end)

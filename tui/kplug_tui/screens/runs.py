@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from kplug.errors import QueryError
 from kplug.plain_text import safe_line
+from kplug.runs.direction import CHIEF_METRICS
 from kplug.runs.query import insist_known, predicate_of, sorted_by
 from kplug.runs.question import fields_in, parse
 from kplug_tui.formatting import (
@@ -68,7 +69,7 @@ class RunsScreen(RunActions):
         yield Static("", id="problem", classes="problem", markup=False)
         with Container(id="halves"):
             yield Table(self._columns(), lambda run: run["id"], "No runs yet. Press n to train one.", id="runs")
-            yield RunPanel(self.kplug.settings.metric, self.kplug.settings.smoothing)
+            yield RunPanel(self._metric_shown(), self.kplug.settings.smoothing)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -85,8 +86,6 @@ class RunsScreen(RunActions):
 
     def on_screen_resume(self) -> None:
         """Show what has happened meanwhile, and go on watching the run under the cursor."""
-        if self._panel.metric != self.kplug.settings.metric:
-            self._show_metric(self.kplug.settings.metric)
         self._panel.smoothing = self.kplug.settings.smoothing
         self._refill()
         self._watch(self._table.row)
@@ -193,13 +192,21 @@ class RunsScreen(RunActions):
         if name is None:
             return
         self.kplug.change_settings(metric=name)
-        self._show_metric(name)
         self._refill()
 
-    def _show_metric(self, name: str) -> None:
-        self._table.set_columns(self._columns())
-        self._panel.metric = name
-        self._panel.draw(whole=True)
+    def _metric_shown(self) -> str:
+        """Return the metric that was chosen; where no run has it, the chief one that some run has."""
+        runs = self.kplug.snapshot.runs if self.kplug.snapshot else ()
+        chosen = self.kplug.settings.metric
+        names = (chosen, *(f"val_{name}" for name in CHIEF_METRICS), *CHIEF_METRICS)
+        return next((name for name in names if any(name in run["metrics"] for run in runs)), chosen)
+
+    def _show_metric(self) -> None:
+        name = self._metric_shown()
+        if self._panel.metric != name:
+            self._panel.metric = name
+            self._table.set_columns(self._columns())
+            self._panel.draw(whole=True)
 
     def _ask(self, question: str) -> None:
         problem = self.query_one("#problem", Static)
@@ -229,6 +236,7 @@ class RunsScreen(RunActions):
         snapshot = self.kplug.snapshot
         if snapshot is None:
             return
+        self._show_metric()
         rows: Sequence[Summary] = snapshot.runs
         if self._table.marked:
             self._table.marked &= {run["id"] for run in rows}
@@ -260,7 +268,7 @@ class RunsScreen(RunActions):
             self.kplug.reader.watch(*([row["id"]] if row is not None else []))
 
     def _columns(self) -> list[Column]:
-        metric = self.kplug.settings.metric
+        metric = self._metric_shown()
         return [
             Column("state", "STATE", 11, state_cell, priority=0),
             Column("name", "NAME", 12, _name, grow=3, priority=0),

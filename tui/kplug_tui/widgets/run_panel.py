@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from kplug.plain_text import safe_line
+from kplug.runs.direction import chief_first
 from kplug_tui.detail import RunDetail
 from kplug_tui.formatting import LIVE, bare, done_bar, duration, number, progress, seconds_left, size, state_sign
 from kplug_tui.widgets.chart import Chart
@@ -116,7 +117,7 @@ def _facts(detail: RunDetail) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     metrics = summary["metrics"]
     names = list(dict.fromkeys(name.removeprefix("val_") for name in metrics))
-    for name in sorted(names, key=lambda name: (name != "loss", name))[:6]:
+    for name in chief_first(names)[:6]:
         text.append(f"{safe_line(name)[:24]:24} ", "dim")
         text.append(f"{number(metrics[name]) if name in metrics else '':>9}")
         validation = f"val_{name}"
