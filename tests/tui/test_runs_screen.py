@@ -1,5 +1,6 @@
 """The first screen: all runs, live, and what can be done to them."""
 
+import contextlib
 import json
 import time
 
@@ -7,9 +8,10 @@ import pytest
 from textual import events
 from textual.widgets import Input, Static
 
-from kplug.runs import open_run
+from kplug.runs import MetricRecord, open_run
 from kplug.runs.labels import read_labels, rename
 from kplug.runs.process import identity
+from kplug.runs.records import RecordWriter
 from kplug.runs.run import Run
 from kplug.runs.trash import deleted
 from kplug_tui.app import KplugApp
@@ -66,6 +68,25 @@ def test_runs_appear_with_the_one_under_the_cursor_beside_them(app, make_run, dr
             facts = app.screen.query_one("#facts", Static).render().plain
             assert "val 1.5" in facts
             assert "vae on digits" in facts
+
+    drive(steps)
+
+
+def test_where_no_run_has_the_metric_the_table_shows_one_that_runs_have(app, make_run, drive):
+    def header():
+        return table(app).render_line(0).text
+
+    def record(run, metrics):
+        with contextlib.closing(RecordWriter(run.metrics)) as writer:
+            writer.write_metrics(MetricRecord(5, 0, time.time(), metrics, epoch_end=True))
+
+    record(make_run(losses=()), {"return": -900.0, "val_return": -800.0})
+
+    async def steps():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: "VAL_RETURN" in header() and "-800" in table(app).render_line(1).text)
+            record(make_run(losses=()), {"loss": 0.5, "val_loss": 0.25})
+            await until(pilot, lambda: "VAL_LOSS" in header() and "0.25" in table(app).render_line(1).text)
 
     drive(steps)
 

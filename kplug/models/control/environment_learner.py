@@ -148,6 +148,13 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
                 f"{given[0]} and {given[1]}"
             )
 
+    def _insist_in(self, method: str, environment: Any) -> None:
+        if environment is None:
+            raise ValueError(
+                f"{type(self).__name__} learns in environments and is judged by them, not by batches: give `{method}` "
+                "a split of kplug.datasets.gymnasium. Logged steps are learned from by kplug.ContinuousPolicy."
+            )
+
     def _insist_on(self, kind: type, x: Any, use: str, splits: str) -> None:
         self.check_data(x)
         if not isinstance(x, kind):
@@ -203,6 +210,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
 
     def learn(self: Any, data: Any) -> dict[str, float]:
         """Take a block of environment steps, and learn from what is there to learn from."""
+        self._insist_in("fit", self.experience)
         count = int(keras.utils.unpack_x_y_sample_weight(data)[0].shape[0])
         experience, actor = self.experience, self.policy.numpy_actor()
         if self._lost_steps:
@@ -225,6 +233,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
     def judge(self: Any, data: Any) -> dict[str, float]:
         """Play the evaluation's episodes."""
         del data
+        self._insist_in("evaluate", self._episodes)
         actor = self.policy.numpy_actor()
         returns, lengths = self._episodes.play(lambda states: self.policy.squashed_numpy(actor(states)[0]))
         if self._recording:

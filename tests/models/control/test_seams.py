@@ -250,6 +250,9 @@ def test_splits_in_each_others_place_are_refused_before_anything_is_done():
         model.fit(data.validation)
     with pytest.raises(ValueError, match=r"`validation_data` takes the validation or test split"):
         model.fit(data.train, validation_data=data.train)
+    for on_batch in (model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=r"not by batches: give `(fit|evaluate)` a split"):
+            on_batch(np.zeros((2, 2), "float32"))
     assert model.experience is None
 
 
