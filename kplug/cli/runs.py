@@ -120,6 +120,9 @@ def stop_command(run: Key, runs_dir: RunsDir = None) -> None:
 @app.command("resume", cls=QuickCommand)
 def resume_command(
     run: Key,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="How many it shall have in all; one that has completed goes on too.")
+    ] = None,
     max_running: MaxRunning = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the worker and return at once.")] = False,
     runs_dir: RunsDir = None,
@@ -128,7 +131,7 @@ def resume_command(
     from kplug.runs.launch import resume
 
     found = opened(run, runs_dir)
-    resume(found, max_running)
+    resume(found, max_running, epochs)
     if detach:
         print(found.id)
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kplug.catalog.component import SCRIPT_NAMESPACE, Component
-from kplug.catalog.trust import own_run, trust_reference
+from kplug.catalog.trust import is_own_run, own_run, trust_reference
 from kplug.errors import KplugError, RunStateError, RunStorageError, SpecError
 from kplug.runs.directory import RunDirectory, create_run_directory, remove_leftovers, starting, write_atomically
 from kplug.runs.launchers import launcher_of, start_worker
@@ -68,30 +68,32 @@ def launch(spec: RunSpec, root: Path, max_running: int | None = None, parent: st
     return Run(directory)
 
 
-def resume(run: Run, max_running: int | None = None) -> None:
+def resume(run: Run, max_running: int | None = None, epochs: int | None = None) -> None:
     """Take an interrupted run up where its newest checkpoint is, detached from this process.
 
     Args:
-        run: A run that was stopped, failed or is lost.
+        run: A run that was stopped, failed or is lost; or, with `epochs`, one that has completed.
         max_running: How many runs may go on at once, this one included; it waits for its turn. By default it starts.
+        epochs: How many epochs it shall have in all, those that it has done included; by default as many as before. Its
+            spec is changed.
 
     Raises:
         RunStateError: If the run is not over, or has completed, or has a worker, or brings code along that nobody has
             run here before.
-        SpecError: If the run's copy of a file is not what it began with.
+        SpecError: If the run's copy of a file is not what it began with, or it cannot have as many epochs.
         RunStorageError: If its directory cannot be written, or the process not be started.
         LauncherError: If its launcher fails.
     """
-    spec = run.spec
-    _resumable(run)
+    spec = _with_epochs(run, epochs)
+    _resumable(run, epochs)
     insist_trusted(run.directory, references(spec, run.directory))
     lock = RunLock(run.directory.lock)
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
     try:
         # Somebody else may have been faster.
-        status = _resumable(run)
-        before = run.directory.status.read_bytes() if os.path.exists(run.directory.status) else None  # noqa: PTH110
+        status = _resumable(run, epochs)
+        before = _contents(run.directory.spec), _contents(run.directory.status)
         remove_leftovers(run.directory.status)
         run.directory.control.unlink(missing_ok=True)
         run.directory.job.unlink(missing_ok=True)
@@ -99,6 +101,13 @@ def resume(run: Run, max_running: int | None = None) -> None:
         fields = {name: status[name] for name in _KEPT if name in status} | starting(now, max_running)
         fields |= {"resumed": now, "seconds_before": seconds_taken(status)}
         fields |= {} if max_running is None else {"max_running": max_running}
+        if epochs is not None:
+            fields["epochs"] = epochs
+            owned = is_own_run(run.directory.spec)
+            write_atomically(run.directory.spec, spec.model_dump_json(indent=2) + "\n", flush=True)
+            run.forget_spec()
+            if owned:
+                own_run(run.directory.spec)
         write_atomically(run.directory.status, json.dumps(fields, indent=2))
     except OSError as error:
         raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error
@@ -107,13 +116,41 @@ def resume(run: Run, max_running: int | None = None) -> None:
     try:
         start_worker(run.directory, spec)
     except KplugError:
-        # As it was, to the byte: what could not be made out of it is no less damaged now.
-        with contextlib.suppress(OSError):
-            run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)
+        # As they were, to the byte: what could not be made out of them is no less damaged now.
+        for path, contents in zip((run.directory.spec, run.directory.status), before, strict=True):
+            with contextlib.suppress(OSError):
+                path.unlink() if contents is None else path.write_bytes(contents)
+        run.forget_spec()
         raise
     except BaseException:
         give_up(run.directory, "failed", "starting it was interrupted")
         raise
+
+
+def _contents(path: Path) -> bytes | None:
+    return path.read_bytes() if os.path.exists(path) else None  # noqa: PTH110
+
+
+def _with_epochs(run: Run, epochs: int | None) -> RunSpec:
+    """Return a run's spec with another number of epochs.
+
+    Raises:
+        SpecError: If it cannot have as many.
+    """
+    spec = run.spec
+    if epochs is None:
+        return spec
+    done = int(run.status.get("epoch") or 0)
+    if epochs < 1 or epochs < done or (epochs == done and run.state == "completed"):
+        raise SpecError(
+            f"{run.id} has done {done} epochs; it can have more than these in all. Received: epochs={epochs}"
+        )
+    if spec.schedule is not None and epochs != spec.epochs:
+        raise SpecError(
+            f"{run.id} has its learning rate on schedule {spec.schedule.name}, which spans {spec.epochs} epochs. "
+            f"To train it with more: kplug runs clone {run.id} --set epochs={epochs}"
+        )
+    return spec.model_copy(update={"epochs": epochs})
 
 
 def _insist_known_elsewhere(spec: RunSpec) -> list[Component]:
@@ -134,7 +171,7 @@ def _insist_known_elsewhere(spec: RunSpec) -> list[Component]:
     return references(spec)
 
 
-def _resumable(run: Run) -> dict[str, Any]:
+def _resumable(run: Run, epochs: int | None) -> dict[str, Any]:
     """Return the status of a run that can be resumed.
 
     Raises:
@@ -143,9 +180,10 @@ def _resumable(run: Run) -> dict[str, Any]:
     status = run.status
     if status.get("tracked"):
         raise RunStateError(f"{run.id} was recorded by kplug.track: what it does is in the script that it ran in.")
-    if status["state"] == "completed":
+    if status["state"] == "completed" and epochs is None:
         raise RunStateError(
-            f"{run.id} has completed, so there is nothing to resume. To train anew: kplug runs clone {run.id}"
+            f"{run.id} has completed, so there is nothing to resume. To train it on: kplug runs resume {run.id} "
+            f"--epochs N; to train anew: kplug runs clone {run.id}"
         )
     if status["state"] not in ENDED:
         raise RunStateError(f"{run.id} is {status['state']}. Stop it first: kplug runs stop {run.id}")

@@ -62,6 +62,10 @@ class Run:
 
         return spec_from(read_spec_values(self.directory.spec), str(self.directory.spec))
 
+    def forget_spec(self) -> None:
+        """Read the spec anew when it is asked for next: it has changed."""
+        self.__dict__.pop("spec", None)
+
     @property
     def status(self) -> dict[str, Any]:
         """State, process and progress, with `state` as it really is: `lost` if the process is gone without a word."""

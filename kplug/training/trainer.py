@@ -122,6 +122,11 @@ def train(
         restored=lambda: records.cut(resumed.records_size),
     )
     if not status.stop_requested.is_set():
+        if position.ended and position.epoch < spec.epochs:
+            warn(
+                events,
+                f"a callback ended the training in epoch {position.epoch}, so that there is nothing to go on with",
+            )
         if resumed.checkpoint is not None:
             _build(model, data)
         try:

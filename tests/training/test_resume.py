@@ -12,7 +12,7 @@ import pytest
 from waiting import wait
 
 import kplug
-from kplug.errors import RunStateError
+from kplug.errors import RunStateError, SpecError
 from kplug.runs import Run, open_run
 from kplug.runs.completion import complete
 from kplug.runs.directory import RunDirectory
@@ -156,6 +156,32 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, killed, tmp_p
 def test_a_completed_run_is_not_resumed(whole):
     with pytest.raises(RunStateError, match=f"{whole.id} has completed.*kplug runs clone"):
         resume(whole)
+
+
+def test_a_completed_run_goes_on_with_more_epochs_as_if_it_had_had_them_at_once(tmp_path):
+    parts = {"callbacks": [], "best": None}
+    whole, first = wait(start(tmp_path / "whole", epochs=4, **parts)), wait(start(tmp_path / "part", epochs=2, **parts))
+    resume(first, epochs=4)
+    wait(first)
+    assert first.state == "completed" and first.spec.epochs == 4, first.log()
+    assert records(first) == records(whole)
+    models = [kplug.load_model(run.directory.artifacts / "model.keras") for run in (whole, first)]
+    for one, other in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first.status["test_metrics"] == whole.status["test_metrics"]
+
+
+def test_epochs_that_a_run_cannot_have_are_refused(whole, tmp_path):
+    done = whole.status["epoch"]
+    for epochs in (done, done - 1, 0):
+        with pytest.raises(SpecError, match=f"has done {done} epochs.*epochs={epochs}"):
+            resume(whole, epochs=epochs)
+    scheduled = copy_of(whole, tmp_path)
+    values = json.loads(scheduled.directory.spec.read_text())
+    scheduled.directory.spec.write_text(json.dumps({**values, "schedule": {"name": "kplug/cosine_decay"}}))
+    with pytest.raises(SpecError, match=r"on schedule kplug/cosine_decay, which spans 6 epochs.*clone"):
+        resume(scheduled, epochs=20)
+    assert scheduled.spec.epochs == 6 and scheduled.state == "completed"
 
 
 @pytest.mark.neutral
