@@ -93,7 +93,7 @@ def _metric(component: Callable[..., Any]) -> str:
 
 def _layer(component: Callable[..., Any]) -> str:
     rng = np.random.default_rng(0)
-    shapes = ((6, 4), (6, 5, 4), (6, 8, 8, 3))
+    shapes = ((6, 4), (6, 5, 4), (6, 8, 8, 3), (4, 4, 5, 5, 2))
     inputs: list[Any] = [rng.normal(size=shape).astype("float32") for shape in shapes]
     inputs.append([rng.normal(size=(6, 3)).astype("float32") for _ in range(2)])
     tokens = rng.integers(0, 4, size=(6, 5))

@@ -35,7 +35,7 @@ def _schema(names: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"enum": list(names)}, {"type": "object"}]})
 
 
-@kplug.component(references=[_BLUNDELL])
+@kplug.component(references=[_BLUNDELL], example={"units": 4})
 @keras.saving.register_keras_serializable(package="bayes")
 class DenseVariational(VariationalLayer):
     """A dense layer whose weights have a posterior and a prior of one's own.

@@ -51,7 +51,7 @@ class Flipout(MeanFieldLayer):
         return 2 * self.computed(ops.reshape(bits, (batch_size, -1))[:, :count]) - 1
 
 
-@kplug.component(references=[_WEN])
+@kplug.component(references=[_WEN], example={"units": 4})
 @keras.saving.register_keras_serializable(package="bayes")
 class DenseFlipout(Flipout, MeanFieldDense):
     """A dense layer whose weights are normally distributed, with noise of its own for each sample.
@@ -88,7 +88,7 @@ class DenseFlipout(Flipout, MeanFieldDense):
     """
 
 
-@kplug.component(references=[_WEN])
+@kplug.component(references=[_WEN], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv1DFlipout(Flipout, MeanFieldConvolution):
     """A convolution over sequences whose weights are normally distributed, with noise of its own for each sample.
@@ -117,7 +117,7 @@ class Conv1DFlipout(Flipout, MeanFieldConvolution):
     rank = 1
 
 
-@kplug.component(references=[_WEN])
+@kplug.component(references=[_WEN], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv2DFlipout(Flipout, MeanFieldConvolution):
     """A convolution over images whose weights are normally distributed, with noise of its own for each sample.
@@ -146,7 +146,7 @@ class Conv2DFlipout(Flipout, MeanFieldConvolution):
     rank = 2
 
 
-@kplug.component(references=[_WEN])
+@kplug.component(references=[_WEN], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv3DFlipout(Flipout, MeanFieldConvolution):
     """A convolution over volumes whose weights are normally distributed, with noise of its own for each sample.

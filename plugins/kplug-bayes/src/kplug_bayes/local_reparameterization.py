@@ -18,7 +18,7 @@ _SMALLEST_VARIANCE = 1e-24
 """Keeps the slope of the square root finite where all inputs of a sample are 0."""
 
 
-@kplug.component(references=[_KINGMA])
+@kplug.component(references=[_KINGMA], example={"units": 4})
 @keras.saving.register_keras_serializable(package="bayes")
 class DenseLocalReparameterization(MeanFieldDense):
     """A dense layer whose weights are normally distributed, and that draws what follows for its outputs.

@@ -25,7 +25,7 @@ class Reparameterization(MeanFieldLayer):
         return self.with_bias(outputs, self.bias)
 
 
-@kplug.component(references=[_BLUNDELL])
+@kplug.component(references=[_BLUNDELL], example={"units": 4})
 @keras.saving.register_keras_serializable(package="bayes")
 class DenseReparameterization(Reparameterization, MeanFieldDense):
     """A dense layer whose weights are normally distributed, drawn once for each batch.
@@ -62,7 +62,7 @@ class DenseReparameterization(Reparameterization, MeanFieldDense):
     """
 
 
-@kplug.component(references=[_BLUNDELL])
+@kplug.component(references=[_BLUNDELL], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv1DReparameterization(Reparameterization, MeanFieldConvolution):
     """A convolution over sequences whose weights are normally distributed, drawn once for each batch.
@@ -90,7 +90,7 @@ class Conv1DReparameterization(Reparameterization, MeanFieldConvolution):
     rank = 1
 
 
-@kplug.component(references=[_BLUNDELL])
+@kplug.component(references=[_BLUNDELL], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv2DReparameterization(Reparameterization, MeanFieldConvolution):
     """A convolution over images whose weights are normally distributed, drawn once for each batch.
@@ -118,7 +118,7 @@ class Conv2DReparameterization(Reparameterization, MeanFieldConvolution):
     rank = 2
 
 
-@kplug.component(references=[_BLUNDELL])
+@kplug.component(references=[_BLUNDELL], example={"filters": 4, "kernel_size": 2})
 @keras.saving.register_keras_serializable(package="bayes")
 class Conv3DReparameterization(Reparameterization, MeanFieldConvolution):
     """A convolution over volumes whose weights are normally distributed, drawn once for each batch.
