@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kplug_bayes.bayes_theorem import posterior as posterior
+    from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
     from kplug_bayes.flipout import Conv1DFlipout as Conv1DFlipout
     from kplug_bayes.flipout import Conv2DFlipout as Conv2DFlipout
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from kplug_bayes.multivariate_normal import MultivariateNormal as MultivariateNormal
     from kplug_bayes.normal_mixture_prior import NormalMixturePrior as NormalMixturePrior
     from kplug_bayes.normal_prior import NormalPrior as NormalPrior
+    from kplug_bayes.prior_sweep import plot_prior_sweep as plot_prior_sweep
     from kplug_bayes.reparameterization import Conv1DReparameterization as Conv1DReparameterization
     from kplug_bayes.reparameterization import Conv2DReparameterization as Conv2DReparameterization
     from kplug_bayes.reparameterization import Conv3DReparameterization as Conv3DReparameterization
@@ -43,6 +46,9 @@ _MODULES = {
     "NormalMixturePrior": "normal_mixture_prior",
     "NormalPrior": "normal_prior",
     "WeightDistribution": "weight_distribution",
+    "plot_prior_sweep": "prior_sweep",
+    "posterior": "bayes_theorem",
+    "posterior_from_rates": "bayes_theorem",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - names that are imported when they are first used
