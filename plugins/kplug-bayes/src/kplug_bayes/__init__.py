@@ -9,6 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kplug_bayes.ab_testing.beta_binomial import BetaBinomialTest as BetaBinomialTest
+    from kplug_bayes.ab_testing.normal import NormalInverseGamma as NormalInverseGamma
+    from kplug_bayes.ab_testing.normal import NormalTest as NormalTest
+    from kplug_bayes.ab_testing.pictures import plot_ab_test as plot_ab_test
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "BetaBinomialTest": "ab_testing.beta_binomial",
     "Conv1DFlipout": "flipout",
     "Conv1DReparameterization": "reparameterization",
     "Conv2DFlipout": "flipout",
@@ -43,9 +48,12 @@ _MODULES = {
     "DenseVariational": "dense_variational",
     "MeanFieldNormal": "mean_field_normal",
     "MultivariateNormal": "multivariate_normal",
+    "NormalInverseGamma": "ab_testing.normal",
     "NormalMixturePrior": "normal_mixture_prior",
     "NormalPrior": "normal_prior",
+    "NormalTest": "ab_testing.normal",
     "WeightDistribution": "weight_distribution",
+    "plot_ab_test": "ab_testing.pictures",
     "plot_prior_sweep": "prior_sweep",
     "posterior": "bayes_theorem",
     "posterior_from_rates": "bayes_theorem",
