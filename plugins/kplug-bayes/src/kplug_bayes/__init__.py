@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kplug_bayes.ab_testing.normal import NormalInverseGamma as NormalInverseGamma
     from kplug_bayes.ab_testing.normal import NormalTest as NormalTest
     from kplug_bayes.ab_testing.pictures import plot_ab_test as plot_ab_test
+    from kplug_bayes.ab_testing.sample_size import plan_sample_size as plan_sample_size
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
@@ -53,6 +54,7 @@ _MODULES = {
     "NormalPrior": "normal_prior",
     "NormalTest": "ab_testing.normal",
     "WeightDistribution": "weight_distribution",
+    "plan_sample_size": "ab_testing.sample_size",
     "plot_ab_test": "ab_testing.pictures",
     "plot_prior_sweep": "prior_sweep",
     "posterior": "bayes_theorem",
