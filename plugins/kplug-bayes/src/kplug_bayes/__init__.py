@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kplug_bayes.flipout import Conv2DFlipout as Conv2DFlipout
     from kplug_bayes.flipout import Conv3DFlipout as Conv3DFlipout
     from kplug_bayes.flipout import DenseFlipout as DenseFlipout
+    from kplug_bayes.gaussian_mixtures import gaussian_mixture as gaussian_mixture
+    from kplug_bayes.gaussian_mixtures import plot_gaussian_mixture as plot_gaussian_mixture
     from kplug_bayes.local_reparameterization import DenseLocalReparameterization as DenseLocalReparameterization
     from kplug_bayes.mean_field_normal import MeanFieldNormal as MeanFieldNormal
     from kplug_bayes.multivariate_normal import MultivariateNormal as MultivariateNormal
@@ -54,8 +56,10 @@ _MODULES = {
     "NormalPrior": "normal_prior",
     "NormalTest": "ab_testing.normal",
     "WeightDistribution": "weight_distribution",
+    "gaussian_mixture": "gaussian_mixtures",
     "plan_sample_size": "ab_testing.sample_size",
     "plot_ab_test": "ab_testing.pictures",
+    "plot_gaussian_mixture": "gaussian_mixtures",
     "plot_prior_sweep": "prior_sweep",
     "posterior": "bayes_theorem",
     "posterior_from_rates": "bayes_theorem",
