@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kplug_bayes.ab_testing.normal import NormalTest as NormalTest
     from kplug_bayes.ab_testing.pictures import plot_ab_test as plot_ab_test
     from kplug_bayes.ab_testing.sample_size import plan_sample_size as plan_sample_size
+    from kplug_bayes.anomalies.detector import BayesianAnomalyDetector as BayesianAnomalyDetector
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "BayesianAnomalyDetector": "anomalies.detector",
     "BetaBinomialTest": "ab_testing.beta_binomial",
     "Conv1DFlipout": "flipout",
     "Conv1DReparameterization": "reparameterization",

@@ -1,0 +1,1 @@
+"""Anomalies by Bayes' theorem: a normal component against a wide one."""
