@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from kplug_bayes.anomalies.detector import BayesianAnomalyDetector as BayesianAnomalyDetector
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
+    from kplug_bayes.datasets.ab_test_log import ABTestLog as ABTestLog
+    from kplug_bayes.datasets.ab_test_log import ab_test_log as ab_test_log
+    from kplug_bayes.datasets.ab_test_log import simulate_ab_test as simulate_ab_test
+    from kplug_bayes.datasets.sensor_readings import sensor_readings as sensor_readings
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
     from kplug_bayes.flipout import Conv1DFlipout as Conv1DFlipout
     from kplug_bayes.flipout import Conv2DFlipout as Conv2DFlipout
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "ABTestLog": "datasets.ab_test_log",
     "BayesianAnomalyDetector": "anomalies.detector",
     "BetaBinomialTest": "ab_testing.beta_binomial",
     "Conv1DFlipout": "flipout",
@@ -58,6 +63,7 @@ _MODULES = {
     "NormalPrior": "normal_prior",
     "NormalTest": "ab_testing.normal",
     "WeightDistribution": "weight_distribution",
+    "ab_test_log": "datasets.ab_test_log",
     "gaussian_mixture": "gaussian_mixtures",
     "plan_sample_size": "ab_testing.sample_size",
     "plot_ab_test": "ab_testing.pictures",
@@ -65,6 +71,8 @@ _MODULES = {
     "plot_prior_sweep": "prior_sweep",
     "posterior": "bayes_theorem",
     "posterior_from_rates": "bayes_theorem",
+    "sensor_readings": "datasets.sensor_readings",
+    "simulate_ab_test": "datasets.ab_test_log",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - names that are imported when they are first used
