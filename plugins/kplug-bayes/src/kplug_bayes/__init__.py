@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kplug_bayes.ab_testing.pictures import plot_ab_test as plot_ab_test
     from kplug_bayes.ab_testing.sample_size import plan_sample_size as plan_sample_size
     from kplug_bayes.anomalies.detector import BayesianAnomalyDetector as BayesianAnomalyDetector
+    from kplug_bayes.anomalies.model import AnomalyDetector as AnomalyDetector
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
     from kplug_bayes.datasets.ab_test_log import ABTestLog as ABTestLog
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "ABTestLog": "datasets.ab_test_log",
+    "AnomalyDetector": "anomalies.model",
     "BayesianAnomalyDetector": "anomalies.detector",
     "BetaBinomialTest": "ab_testing.beta_binomial",
     "Conv1DFlipout": "flipout",

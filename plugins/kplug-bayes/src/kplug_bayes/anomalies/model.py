@@ -1,0 +1,367 @@
+"""A detector of anomalies that Keras trains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import keras
+import kplug
+import numpy as np
+from keras import ops
+from pydantic import Field
+from scipy import linalg, special
+from sklearn.covariance import MinCovDet
+
+from kplug_bayes.anomalies.detector import median_and_deviation
+from kplug_bayes.anomalies.two_components import TwoComponents
+from kplug_bayes.checked_numbers import check_choice, check_count, check_number
+
+_TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
+_MOST_FEATURES = 1024
+_LOOKED_AT = 5000
+"""Samples that the robust beginning is read off: the minimum covariance determinant of more takes long."""
+_SHARE_STEPS = 50
+_MOST_ROBUST = 50
+"""Features up to which it is computed at all."""
+
+
+class _MeanOfBatch(keras.losses.Loss):
+    """The mean of values that have been computed, with Keras' rules for sample weights and for several devices."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        del y_true
+        return y_pred
+
+
+@kplug.component(
+    tasks=["anomaly-detection", "density-estimation"], own_loss=True, optimizer="adam", references=[_TUKEY]
+)
+@keras.saving.register_keras_serializable(package="bayes")
+class AnomalyDetector(keras.Model):
+    """Says with which probability a sample is an anomaly, and learns what is normal from unlabelled data.
+
+    The data are taken for a mixture of a normal component and a wide one with the same centre and `width` times the
+    deviations (Tukey 1960). The loss is the negative log likelihood in nats per sample; an anomaly has the posterior
+
+    ```
+    P(anomaly | x) = prior w(x) / (prior w(x) + (1 - prior) N(x; mean, covariance))
+    ```
+
+    Anomalies among the training data are explained by the wide component and do not harm, up to two or three `width`
+    away; a larger `width` reaches further. Training begins at robust estimates (`adapt`, which `fit` calls on arrays):
+    the minimum covariance determinant of up to 5,000 samples, or with more than 50 features each feature's median and
+    median absolute deviation. It then takes few epochs; Adam with a learning rate of 0.003 or so is good. For data that
+    fit into memory `kplug_bayes.BayesianAnomalyDetector` computes the same by expectation maximisation; this model
+    takes batches, any backend, and a place in a larger Keras model.
+
+    Targets are ignored by the training. With `num_classes=2`, which a data set of two classes sets, those of class 1
+    are anomalies to measure by, and the logs have `average_precision`, `precision` and `recall`.
+
+    Args:
+        num_features: Number of features; by default that of the first data.
+        covariance: `"full"`, or `"diagonal"` for features that are taken to be uncorrelated.
+        width: How much wider the wide component is, in deviations of the normal one, above 1.
+        prior: Share of anomalies that is expected, between 0 and 1.
+        learn_prior: Whether that share is learned; `adapt` then begins at that of the robust estimates.
+        threshold: Posterior probability from which a sample is called an anomaly, in metrics, pictures and tables.
+        num_classes: 2 if targets say what is an anomaly, else ignored.
+        seed: Whole number that makes the robust beginning repeat.
+        **kwargs: Keras' own model arguments (`name`, `dtype`, …).
+
+    Call arguments:
+        inputs: Samples of shape `(batch_size, num_features)`.
+
+    Returns:
+        When called: posterior probabilities of an anomaly, float32 of shape `(batch_size,)`. `log_odds(inputs)` has
+        their log odds, which tell apart what is certain, too.
+
+    Raises:
+        ValueError: If a parameter is out of range, or data are not of that shape, not finite or constant in a feature.
+
+    References:
+        Tukey (1960), A survey of sampling from contaminated distributions, in Contributions to Probability and
+        Statistics
+
+    Example:
+
+    ```python
+    model = kplug_bayes.AnomalyDetector()
+    model.compile(keras.optimizers.Adam(0.003))
+    model.fit(x_train, epochs=10, batch_size=256)
+    probabilities = model.predict(x_test)
+    ```
+    """
+
+    def __init__(
+        self,
+        num_features: Annotated[int, Field(ge=1)] | None = None,
+        covariance: Literal["full", "diagonal"] = "full",
+        width: Annotated[float, Field(gt=1)] = 10.0,
+        prior: Annotated[float, Field(gt=0, lt=1)] = 0.01,
+        learn_prior: bool = True,
+        threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+        num_classes: int | None = None,
+        seed: Annotated[int, Field(ge=0)] = 0,
+        **kwargs: Any,
+    ) -> None:
+        # Distances and densities are float32 under mixed precision.
+        super().__init__(**{"autocast": False, **kwargs})
+        if num_features is not None:
+            check_count("num_features", num_features)
+        check_choice("covariance", covariance, ("full", "diagonal"))
+        check_number("width", width, 1, ends="(]")
+        check_number("prior", prior, 0, 1, ends="()")
+        check_number("threshold", threshold, 0, 1, ends="()")
+        check_count("seed", seed, least=0)
+        self.num_features: Any = num_features
+        self.covariance = covariance
+        self.width = float(width)
+        self.prior = float(prior)
+        self.learn_prior = bool(learn_prior)
+        self.threshold = float(threshold)
+        self.num_classes = num_classes
+        self.seed = int(seed)
+        self._mean_of_batch = _MeanOfBatch(name="negative_log_likelihood", dtype="float32")
+        self.label_metrics: list[Any] = []
+        if num_classes == 2:
+            self.label_metrics = [
+                keras.metrics.AUC(curve="PR", name="average_precision"),
+                keras.metrics.Precision(thresholds=self.threshold, name="precision"),
+                keras.metrics.Recall(thresholds=self.threshold, name="recall"),
+            ]
+
+    def build(self, input_shape: Any) -> None:
+        count = input_shape[-1]
+        if len(input_shape) != 2 or count is None or count != (self.num_features or count):
+            raise ValueError(
+                f"AnomalyDetector needs samples of shape (batch_size, {self.num_features or 'num_features'}): a table "
+                f"of numbers. Received: input_shape={tuple(input_shape)}"
+            )
+        if count > _MOST_FEATURES and self.covariance == "full":
+            raise ValueError(
+                f"`covariance='full'` takes up to {_MOST_FEATURES} features; use covariance='diagonal' for more. "
+                f"Received: {count} features"
+            )
+        self.num_features = int(count)
+
+        def weight(name: str, shape: tuple[int, ...], initializer: Any = "zeros", **options: Any) -> Any:
+            return self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name, **options)
+
+        # The unit that all else is in, so that one learning rate fits all features.
+        self.center = weight("center", (count,), trainable=False)
+        self.scale = weight("scale", (count,), "ones", trainable=False)
+        self.adapted = weight("adapted", (), dtype="bool", trainable=False)
+        # The normal component: a mean, and W with W^T W the inverse of the covariance.
+        self.mean = weight("mean", (count,))
+        self.log_diagonal = weight("log_diagonal", (count,))
+        if self.covariance == "full":
+            self.below_diagonal = weight("below_diagonal", (count, count))
+        begin = keras.initializers.Constant(math.log(self.prior) - math.log1p(-self.prior))
+        self.prior_logit = weight("prior_logit", (), begin, trainable=self.learn_prior)
+        self.built = True
+
+    def _distances(self, inputs: Any) -> Any:
+        """Return squared Mahalanobis distances, of shape `(batch_size,)`."""
+        centred = (ops.cast(inputs, "float32") - self.center) / self.scale - self.mean
+        whitened = centred * ops.exp(self.log_diagonal)
+        if self.covariance == "full":
+            below = ops.tril(ops.convert_to_tensor(self.below_diagonal), -1)
+            whitened = whitened + ops.matmul(centred, ops.transpose(below))
+        return ops.sum(ops.square(whitened), axis=-1)
+
+    def _log_odds(self, distances: Any) -> Any:
+        evidence = 0.5 * (1 - self.width**-2) * distances - self.num_features * math.log(self.width)
+        return ops.convert_to_tensor(self.prior_logit) + evidence
+
+    def log_odds(self, inputs: Any) -> Any:
+        """Return the log odds of an anomaly, in nats, float32 of shape `(batch_size,)`.
+
+        Args:
+            inputs: Samples of shape `(batch_size, num_features)`.
+        """
+        if not self.built:
+            self.build(tuple(inputs.shape))
+        return self._log_odds(self._distances(inputs))
+
+    def log_density(self, inputs: Any) -> Any:
+        """Return log densities of the mixture, in nats and in the data's unit, float32 of shape `(batch_size,)`.
+
+        Args:
+            inputs: Samples of shape `(batch_size, num_features)`.
+        """
+        if not self.built:
+            self.build(tuple(inputs.shape))
+        distances = self._distances(inputs)
+        volume = ops.sum(self.log_diagonal - ops.log(self.scale)) - 0.5 * self.num_features * math.log(2 * math.pi)
+        prior_logit = ops.convert_to_tensor(self.prior_logit)
+        normal = -0.5 * distances - ops.softplus(prior_logit)
+        wide = -0.5 * self.width**-2 * distances - self.num_features * math.log(self.width) - ops.softplus(-prior_logit)
+        return volume + ops.logaddexp(normal, wide)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.sigmoid(self._log_odds(self._distances(inputs)))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)[:1]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        del y, y_pred, training
+        values = -self.log_density(x)
+        if sample_weight is not None:
+            sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        return self._mean_of_batch(values, values, sample_weight)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        if y is not None:
+            for metric in self.label_metrics:
+                metric.update_state(ops.reshape(y, (-1,)), y_pred, sample_weight=sample_weight)
+            super().compute_metrics(x, y, y_pred, sample_weight)
+        results: dict[str, Any] = self.get_metrics_result()
+        return results
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Configure the training as `keras.Model.compile` does, without a loss.
+
+        Raises:
+            ValueError: If a loss is given.
+        """
+        if loss is not None:
+            raise ValueError(
+                "AnomalyDetector computes its own loss, the negative log likelihood. Compile it without one: "
+                f"`compile(optimizer)`. Received: loss={loss!r}"
+            )
+        super().compile(optimizer, None, *args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded model as the saved one was; Keras leaves that to whoever overrides `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does; an array is looked at first (`check_data`, `adapt`), and needs no targets.
+
+        Raises:
+            ValueError: If an array is not finite, of another shape, or constant in a feature.
+        """
+        if isinstance(x, np.ndarray):
+            self.check_data(x)
+            self.adapt(x)
+        return super().fit(x, y, *args, **kwargs)
+
+    def check_data(self, x: Any) -> None:
+        """Refuse data that nothing can be learned from; only NumPy arrays are looked at.
+
+        Raises:
+            ValueError: If they are no table of two samples or more, not finite, or constant in a feature.
+        """
+        if not isinstance(x, np.ndarray):
+            return
+        features = self.num_features or "num_features"
+        if x.ndim != 2 or x.shape[0] < 2 or x.shape[1] != (self.num_features or x.shape[1]):
+            raise ValueError(
+                f"AnomalyDetector needs a table of shape (samples, {features}) with two samples or more. "
+                f"Received: an array of shape {x.shape}"
+            )
+        if not np.isfinite(x).all():
+            row, column = map(int, np.argwhere(~np.isfinite(x))[0])
+            raise ValueError(
+                f"Data must be finite: leave out or fill in others. Received: {x[row, column]} in sample {row}, "
+                f"column {column}"
+            )
+        constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
+        if constant.size:
+            raise ValueError(
+                "Every feature must vary in the training data: of one that does not, nobody knows how far is far. "
+                f"Leave out the columns {', '.join(map(str, constant[:5]))}{' …' if constant.size > 5 else ''}"
+            )
+
+    def adapt(self, x: Any) -> None:
+        """Begin at robust estimates of centre and covariance; a model that has begun keeps what it has.
+
+        Args:
+            x: Training data of shape `(samples, num_features)`, a NumPy array.
+
+        Raises:
+            ValueError: As `check_data` does.
+        """
+        x = np.asarray(x)
+        self.check_data(x)
+        if not self.built:
+            self.build((None, x.shape[1]))
+        if bool(ops.convert_to_numpy(self.adapted)):
+            return
+        random = np.random.default_rng(self.seed)
+        if len(x) > _LOOKED_AT:
+            chosen = x[random.choice(len(x), _LOOKED_AT, replace=False)]
+            x = chosen if (np.ptp(chosen, axis=0) > 0).all() else x
+        x = x.astype("float64")
+        center, scale = median_and_deviation(x)
+        self.center.assign(center)
+        self.scale.assign(scale)
+        if self.covariance == "full" and x.shape[1] <= min(_MOST_ROBUST, len(x) // 5):
+            estimate = MinCovDet(random_state=self.seed).fit((x - center) / scale)
+            covariance = estimate.covariance_ + 1e-6 * np.diag(np.diag(estimate.covariance_))
+            factor = linalg.inv(linalg.cholesky(covariance, lower=True))
+            self.mean.assign(estimate.location_)
+            self.log_diagonal.assign(np.log(np.diag(factor)))
+            self.below_diagonal.assign(np.tril(factor, -1))
+        if self.learn_prior:
+            self._begin_prior(x)
+        self.adapted.assign(True)
+
+    def _begin_prior(self, x: np.ndarray) -> None:
+        """Begin at the share of anomalies that there is beside these components: logits learn slowly by gradients."""
+        components = self.components()
+        distances = components.distances(x)
+        share = self.prior
+        for _ in range(_SHARE_STEPS):
+            wide = special.expit(replace(components, prior=share).log_odds(distances))
+            share = float(np.clip(wide.mean(), 1e-4, 0.5))
+        self.prior_logit.assign(special.logit(share))
+
+    def components(self) -> TwoComponents:
+        """Return what was learned, in float64 and in the data's unit: location, covariance, prior, width."""
+        numbers = {
+            name: np.asarray(ops.convert_to_numpy(getattr(self, name)), "float64")
+            for name in ("center", "scale", "mean", "log_diagonal", "prior_logit")
+        }
+        factor = np.diag(np.exp(numbers["log_diagonal"]))
+        if self.covariance == "full":
+            factor = factor + np.tril(np.asarray(ops.convert_to_numpy(self.below_diagonal), "float64"), -1)
+        root = numbers["scale"][:, np.newaxis] * linalg.inv(factor)
+        return TwoComponents(
+            numbers["center"] + numbers["scale"] * numbers["mean"],
+            root @ root.T,
+            float(special.expit(numbers["prior_logit"])),
+            self.width,
+        )
+
+    def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
+        """Leave `anomaly_map.png` and `anomalies.csv`: where anomalies lie, and which samples are some, and why.
+
+        Args:
+            directory: An existing directory.
+            dataset: A `kplug.Dataset` of arrays; its test split is shown, or else what it has.
+        """
+        from kplug_bayes.anomalies.pictures import write_pictures
+
+        write_pictures(self, Path(directory), dataset)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_features": self.num_features,
+            "covariance": self.covariance,
+            "width": self.width,
+            "prior": self.prior,
+            "learn_prior": self.learn_prior,
+            "threshold": self.threshold,
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+        }
