@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ab_test_oracles import expected_loss_of_a, integral_over, probability_b_better
-from scipy import optimize, stats
+from scipy import integrate, optimize, stats
 
 import kplug_bayes
 
@@ -185,6 +185,13 @@ def test_more_arms_than_two() -> None:
     assert list(test.expected_loss.values()) == pytest.approx((draws.max(axis=0) - draws).mean(axis=1), rel=0.02)
     assert test.difference("blue", "red").median == pytest.approx(np.median(draws[2] - draws[1]), abs=2e-4)
     assert test.decide(0.01).best == "red"
+    for index, name in enumerate(test.probability_best):
+        others = [arm for other, arm in enumerate(arms) if other != index]
+        exact = integral_over(arms[index], lambda v, others=others: others[0].cdf(v) * others[1].cdf(v))
+        assert test.probability_best[name] == pytest.approx(exact, abs=1e-8)
+    # The mean of the best arm, less that of the one that is chosen.
+    best = integrate.quad(lambda v: 1 - np.prod([arm.cdf(v) for arm in arms]), 0, 1, points=[0.06, 0.08, 0.1])[0]
+    assert list(test.expected_loss.values()) == pytest.approx([best - arm.mean() for arm in arms], abs=1e-8)
 
 
 def test_decisions_are_made_below_the_threshold() -> None:

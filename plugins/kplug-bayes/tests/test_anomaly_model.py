@@ -93,6 +93,34 @@ def test_it_begins_at_robust_estimates_once() -> None:
     np.testing.assert_allclose(many.components().location, 3.0, atol=1.0)
 
 
+def test_lists_are_looked_at_and_loaders_are_warned_of() -> None:
+    model = kplug_bayes.AnomalyDetector()
+    model.compile("adam")
+    model.fit(X[:200].tolist(), verbose=0)
+    np.testing.assert_allclose(model.components().location, LOCATION, atol=0.5)
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return X[index * 50 : (index + 1) * 50], Y[index * 50 : (index + 1) * 50]
+
+    other = kplug_bayes.AnomalyDetector(num_features=2)
+    other.compile("adam")
+    with pytest.warns(UserWarning, match="Call `adapt` with some thousand samples first"):
+        other.fit(Batches(), verbose=0)
+    model.fit(Batches(), verbose=0)
+
+
+def test_it_is_part_of_a_larger_model() -> None:
+    detector = trained(epochs=1)
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, 1 - detector(inputs))
+    assert model.output_shape == (None,)
+    np.testing.assert_allclose(model.predict(X[:20], verbose=0), 1 - detector.predict(X[:20], verbose=0), atol=1e-6)
+
+
 def test_labels_are_measured_by_and_not_learned_from() -> None:
     with_labels, without = (trained(epochs=1, num_classes=number) for number in (2, None))
     results = with_labels.evaluate(X, Y, batch_size=500, verbose=0, return_dict=True)

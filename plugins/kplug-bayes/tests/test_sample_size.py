@@ -107,6 +107,7 @@ def test_a_plan_says_what_it_found(tmp_path: Path) -> None:
         ({"std": -1.0}, "`std`"),
         ({"prior": (0, 0)}, "`prior`"),
         ({"sizes": [8]}, "`sizes` must be a whole number of at least 16. Received: sizes=8"),
+        ({"sizes": [10**9]}, "`sizes` must be a number at least 16 and at most"),
         ({"sizes": []}, "`sizes` must have at least one"),
         ({"simulations": 0}, "`simulations`"),
         ({"seed": -1}, "`seed`"),

@@ -108,8 +108,8 @@ def plan_sample_size(
         assurance: How often the test must decide for B, above 0 and below 1.
         std: Standard deviation of the samples of either arm, for a test of means; `None` for a test of rates.
         prior: a and b of the Beta prior, for a test of rates.
-        sizes: Samples per arm to simulate, at least 16 each; by default 16, 32, … until the assurance is reached, and
-            then between the last two until they are 2 % apart. No test of more than 16,777,216 is tried.
+        sizes: Samples per arm to simulate, from 16 to 16,777,216 each; by default 16, 32, … until the assurance is
+            reached, and then between the last two until they are 2 % apart.
         simulations: How many tests are simulated of each size: 2,000 for a standard error of the assurance of 0.009.
         seed: Seed of the simulation, the same for all sizes.
 
@@ -153,6 +153,7 @@ def plan_sample_size(
     if sizes is not None:
         for size in sizes:
             check_count("sizes", size, least=_SMALLEST)
+            check_number("sizes", size, _SMALLEST, _LARGEST)
         if not len(sizes):
             raise ValueError("`sizes` must have at least one size. Received: sizes=[]")
 

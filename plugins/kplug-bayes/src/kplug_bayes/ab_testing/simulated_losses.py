@@ -7,6 +7,7 @@ from scipy import special
 
 from kplug_bayes.ab_testing.arm_posteriors import BetaPosterior
 
+_AT_ONCE = 128
 _STEP = 0.3
 """Between nodes, in posterior deviations: the trapezoidal rule is exact to 1e-12 there."""
 
@@ -35,13 +36,13 @@ def rate_losses(successes: np.ndarray, trials: int, prior: tuple[float, float]) 
     deviation = np.sqrt(special.polygamma(1, a) + special.polygamma(1, b)).min()
     line = np.linspace(low, high, 2 + int((high - low) / (_STEP * deviation)))
     weights = special.expit(line) * special.expit(-line) * (line[1] - line[0])
-    below, above = zip(*(_tails(counts, trials, prior, line) for counts in successes), strict=True)
-    return np.stack(
-        [
-            np.einsum("tn,tn,n->t", below[0], above[1], weights),
-            np.einsum("tn,tn,n->t", below[1], above[0], weights),
-        ]
-    )
+    losses = np.zeros(successes.shape)
+    for begin in range(0, line.size, _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        below, above = zip(*(_tails(counts, trials, prior, line[part]) for counts in successes), strict=True)
+        for chosen in (0, 1):
+            losses[chosen] += np.einsum("tn,tn,n->t", below[chosen], above[1 - chosen], weights[part])
+    return losses
 
 
 def _tails(

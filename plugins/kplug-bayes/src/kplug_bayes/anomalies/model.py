@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -244,14 +245,22 @@ class AnomalyDetector(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train as `keras.Model.fit` does; an array is looked at first (`check_data`, `adapt`), and needs no targets.
+        """Train as `keras.Model.fit` does; an array, list or data frame is looked at first (`check_data`, `adapt`).
 
         Raises:
             ValueError: If an array is not finite, of another shape, or constant in a feature.
         """
+        if isinstance(x, list) or hasattr(x, "to_numpy"):
+            x = np.asarray(x, "float32")
         if isinstance(x, np.ndarray):
             self.check_data(x)
-            self.adapt(x)
+            self.adapt(x[: math.ceil(len(x) * (1 - (kwargs.get("validation_split") or 0)))])
+        elif not (self.built and bool(ops.convert_to_numpy(self.adapted))):
+            warnings.warn(
+                "AnomalyDetector begins at a standard normal distribution, since `fit` was not given an array. Call "
+                "`adapt` with some thousand samples first.",
+                stacklevel=2,
+            )
         return super().fit(x, y, *args, **kwargs)
 
     def check_data(self, x: Any) -> None:

@@ -23,9 +23,12 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
     Args:
         model: A trained `AnomalyDetector`.
         directory: An existing directory.
-        dataset: A `kplug.Dataset` of arrays.
+        dataset: A `kplug.Dataset`; without arrays nothing is written.
     """
-    x, y = next(split[:2] for split in (dataset.test, dataset.validation, dataset.train) if isinstance(split, tuple))
+    splits = [split for split in (dataset.test, dataset.validation, dataset.train) if isinstance(split, tuple)]
+    if not splits:
+        return
+    x, y = splits[0][:2]
     x = np.asarray(x, "float64")
     labels = np.asarray(y).reshape(-1) if model.num_classes == 2 else None
     components = model.components()
