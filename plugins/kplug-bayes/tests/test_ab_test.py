@@ -54,7 +54,7 @@ def test_how_much_better_rates_are_agrees_with_integration(name: str, relative: 
     assert 1 - float(compared.cdf(0.0)) == pytest.approx(test.probability_best["B"], abs=1e-6)
 
 
-@pytest.mark.parametrize("prior", [(0.5, 0.5), (0.1, 0.1), (30.0, 500.0)])
+@pytest.mark.parametrize("prior", [(0.5, 0.5), (1 / 3, 1 / 3), (30.0, 500.0)])
 @pytest.mark.parametrize("counts", [((0, 0), (100, 80)), ((4, 9), (100, 80))])
 def test_other_priors_agree_with_integration(prior: tuple[float, float], counts: Any) -> None:
     successes, trials = counts
@@ -164,6 +164,20 @@ def test_the_highest_density_interval_of_no_success_begins_at_0() -> None:
     assert full.high == 1
 
 
+@pytest.mark.parametrize("prior", [(0.5, 0.5), (1 / 3, 0.7), (1.0, 1.0)])
+def test_densities_that_are_infinite_at_the_border(prior: tuple[float, float]) -> None:
+    difference = kplug_bayes.BetaBinomialTest([0, 0], [20, 30], prior=prior).difference()
+    x = np.concatenate([-np.geomspace(1e-3, 0.3, 60), np.geomspace(1e-3, 0.3, 60)])
+    slope = (difference.cdf(x * 1.001) - difference.cdf(x * 0.999)) / (0.002 * x)
+    np.testing.assert_allclose(difference.pdf(x), slope, rtol=2e-3)
+    interval = difference.interval(0.95, "highest-density")
+    assert difference.cdf(interval.high) - difference.cdf(interval.low) == pytest.approx(0.95, abs=1e-8)
+    assert difference.pdf(interval.low) == pytest.approx(float(difference.pdf(interval.high)), rel=1e-3)
+    tails = np.linspace(0, 0.05, 200)[1:-1]
+    widths = [difference.quantile(tail + 0.95) - difference.quantile(tail) for tail in tails]
+    assert interval.high - interval.low == pytest.approx(min(widths), rel=1e-3)
+
+
 @pytest.mark.parametrize("relative", [False, True])
 def test_densities_are_derivatives_and_sum_to_1(relative: bool) -> None:
     test = kplug_bayes.BetaBinomialTest([30, 45], [500, 480])
@@ -252,7 +266,7 @@ def test_the_picture_shows_arms_and_difference(tmp_path: Path) -> None:
         ((3, [4, 5]), "`successes` must have 1 axes"),
         (([1, 2], [4, 5], ["x", "x"]), "2 different names"),
         (([1, 2], [4, 5], "ab"), "2 different names"),
-        (([1, 2], [4, 5], None, (0.0, 1.0)), "`prior` must be two numbers of at least 0.1"),
+        (([1, 2], [4, 5], None, (0.0, 1.0)), "`prior` must be two numbers of at least 0.3"),
         (([1, 2], [4, 5], None, (1.0,)), "`prior` must be two numbers"),
     ],
 )

@@ -60,8 +60,7 @@ def plot_prior_sweep(
     axes.plot(priors, priors, color="0.6", linestyle=":", label="without a test")
     even = false_positive_rate / (sensitivity + false_positive_rate)
     if even >= lowest_prior:
-        axes.axvline(even, color="0.8", linewidth=1, zorder=0)
-        axes.annotate(f" even odds after a positive test: {even:.2g}", (even, 0.98), va="top", ha="right", fontsize=8)
+        axes.axvline(even, color="0.8", linewidth=1, zorder=0, label=f"even odds after a positive test: {even:.2g}")
     axes.set(
         xscale="log",
         xlim=(lowest_prior, 1),

@@ -13,7 +13,7 @@ from kplug_bayes.ab_testing.ab_test import ABTest, arm_names, values_by_arm
 from kplug_bayes.ab_testing.arm_posteriors import BetaPosterior
 from kplug_bayes.checked_numbers import finite_array
 
-_SMALLEST_PRIOR = 0.1
+_SMALLEST_PRIOR = 0.3
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class BetaBinomialTest(ABTest):
         successes: Number of successes of each arm, at least two arms.
         trials: Number of trials of each arm.
         names: The arms' names; by default A, B, …
-        prior: a and b of the Beta prior of every arm, each at least 0.1: successes and failures that are thought of
+        prior: a and b of the Beta prior of every arm, each at least 0.3: successes and failures that are thought of
             beforehand. (1, 1), the default, is uniform; (0.5, 0.5) is Jeffreys' prior.
 
     Attributes:
@@ -106,7 +106,7 @@ def checked_prior(prior: Any) -> tuple[float, float]:
     """Return a and b of a Beta prior.
 
     Raises:
-        ValueError: If they are not two numbers of at least 0.1.
+        ValueError: If they are not two numbers of at least 0.3.
     """
     values = finite_array("prior", prior)
     if values.shape != (2,) or np.any(values < _SMALLEST_PRIOR):

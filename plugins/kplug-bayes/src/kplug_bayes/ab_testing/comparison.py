@@ -108,4 +108,7 @@ class Comparison:
         if not density:
             return np.asarray(np.clip(np.sum(weights * self.arm.cdf(at), axis=1), 0, 1))
         stretched = np.abs(value) if self.relative else 1.0
-        return np.asarray(np.sum(weights * np.minimum(self.arm.pdf(at), 1e300) * stretched, axis=1))
+        densities = self.arm.pdf(at)
+        # Where rounding puts a node on a border, the density may be infinite; there is next to nothing on the border.
+        densities = np.where(np.isfinite(densities), densities, 0.0)
+        return np.asarray(np.sum(weights * densities * stretched, axis=1))

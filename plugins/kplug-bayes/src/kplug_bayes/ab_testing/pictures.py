@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kplug_bayes.ab_testing.ab_test import ABTest
-from kplug_bayes.ab_testing.comparison import Comparison
+from kplug_bayes.ab_testing.intervals import Continuous, Interval
 from kplug_bayes.checked_numbers import check_number
 
 _OUTERMOST = 1e-4
-_ROOM = 1.25
+_ROOM = 1.3
 
 
 def plot_ab_test(
@@ -44,24 +44,19 @@ def plot_ab_test(
     figure = Figure(figsize=(11, 4), dpi=120, layout="constrained")
     arms, differences = figure.subplots(1, 2)
     for index, (name, arm) in enumerate(zip(test.names, test.posteriors, strict=True)):
-        x = np.linspace(arm.quantile(_OUTERMOST), arm.quantile(1 - _OUTERMOST), 400)
         interval = arm.interval(credibility, "highest-density")
-        _draw(arms, x, np.asarray(arm.pdf(x)), (interval.low, interval.high), f"C{index}", f"{name}: {interval}")
+        _draw(arms, arm, interval, f"C{index}", f"{name}: {interval}")
     arms.set(title="arms", xlabel="rate or mean", ylabel="posterior density")
-    arms.legend(fontsize=8, title=f"{credibility:.4g} intervals")
     for index, name in enumerate(test.names[1:], start=1):
-        comparison: Comparison = test.difference(name)
-        x = np.linspace(comparison.quantile(_OUTERMOST), comparison.quantile(1 - _OUTERMOST), 400)
+        comparison = test.difference(name)
         interval = comparison.interval(credibility, "highest-density")
         better = 1 - float(comparison.cdf(0.0))
         label = f"{name} - {test.names[0]}: {interval}, above 0 with {better:.4f}"
-        _draw(differences, x, np.asarray(comparison.pdf(x)), (interval.low, interval.high), f"C{index}", label)
+        _draw(differences, comparison, interval, f"C{index}", label)
     differences.axvline(0, color="0.6", linewidth=1, zorder=0)
     differences.set(title="difference", xlabel="difference")
-    differences.legend(fontsize=8, title=f"{credibility:.4g} intervals", loc="upper right")
     for axes in (arms, differences):
-        # Room for the legend above the curves.
-        axes.set_ylim(0, _ROOM * axes.get_ylim()[1])
+        axes.legend(fontsize=8, title=f"{credibility:.4g} intervals", loc="upper right")
     if threshold is not None:
         figure.suptitle(str(test.decide(threshold)), fontsize=10)
     if path is not None:
@@ -69,9 +64,13 @@ def plot_ab_test(
     return figure
 
 
-def _draw(axes: Axes, x: np.ndarray, density: np.ndarray, ends: tuple[float, float], color: str, label: str) -> None:
-    # A density that is infinite at the border goes out of the picture.
-    density = np.where(np.isfinite(density), density, np.nan)
+def _draw(axes: Axes, distribution: Continuous, interval: Interval, color: str, label: str) -> None:
+    x = np.linspace(distribution.quantile(_OUTERMOST), distribution.quantile(1 - _OUTERMOST), 400)
+    density = np.asarray(distribution.pdf(x))
     axes.plot(x, density, color=color, label=label)
-    inside = (x >= ends[0]) & (x <= ends[1])
+    inside = (x >= interval.low) & (x <= interval.high)
     axes.fill_between(x, 0, density, where=inside, color=color, alpha=0.2)
+    # A density that is infinite at a border goes out of the picture; the legend has room above the others.
+    middle = np.linspace(distribution.quantile(0.1), distribution.quantile(0.9), 200)
+    height = _ROOM * float(np.max(distribution.pdf(middle)))
+    axes.set_ylim(0, max(height, axes.get_ylim()[1] if len(axes.lines) > 1 else 0.0))
