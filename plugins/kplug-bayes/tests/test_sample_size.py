@@ -42,12 +42,12 @@ def test_a_plan_decides_as_often_as_tests_that_are_drawn_anew() -> None:
     plan = kplug_bayes.plan_sample_size(0.1, 0.3, 0.002, sizes=[800], simulations=4000, seed=1)
     random = np.random.default_rng(99)
     decided = []
-    for _ in range(300):
+    for _ in range(200):
         successes = random.binomial(800, [0.1, 0.13])
         decided.append(kplug_bayes.BetaBinomialTest(successes.tolist(), [800, 800]).decide(0.002).arm)
-    error = 4 * np.sqrt(0.25 / 300)
-    assert plan.right[0] == pytest.approx(decided.count("B") / 300, abs=error)
-    assert plan.wrong[0] == pytest.approx(decided.count("A") / 300, abs=error)
+    error = 4 * np.sqrt(0.25 / 200)
+    assert plan.right[0] == pytest.approx(decided.count("B") / 200, abs=error)
+    assert plan.wrong[0] == pytest.approx(decided.count("A") / 200, abs=error)
 
 
 def test_the_smallest_size_is_found() -> None:
