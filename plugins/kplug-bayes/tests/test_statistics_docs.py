@@ -47,3 +47,14 @@ def test_an_example_runs(name: str, said: str, left: set[str], tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_statistics_take_no_seconds_to_import_keras() -> None:
+    code = (
+        "import sys, kplug_bayes\n"
+        "kplug_bayes.BetaBinomialTest([1, 2], [10, 10]).decide(0.01)\n"
+        "kplug_bayes.BayesianAnomalyDetector().fit(kplug_bayes.sensor_readings(4000).train[0])\n"
+        "print(sorted({'keras', 'tensorflow', 'torch', 'jax', 'matplotlib.pyplot'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
