@@ -9,16 +9,16 @@ import keras
 from keras import ops
 from pydantic import WithJsonSchema
 
+from kplug_bayes.drawing_layer import DrawingLayer
+
 KerasObject = Annotated[
     Any,
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]}),
 ]
 """A Keras object, its name or its configuration. From JSON, the latter two."""
 
-_GENERATOR_STATE = "seed_generator_state"
 
-
-class VariationalLayer(keras.layers.Layer):
+class VariationalLayer(DrawingLayer):
     """A layer whose weights are drawn from a posterior, and that adds the KL divergence from a prior to the loss.
 
     The seed generator belongs to the layer and is saved with its weights. The weight of the KL term is a weight of the
@@ -43,13 +43,11 @@ class VariationalLayer(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         self._kl_variable: Any = None
         self.activation = keras.activations.get(activation)
         self.kl_weight = kl_weight
         self.deterministic = deterministic
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     @property
     def kl_weight(self) -> float:
@@ -66,10 +64,9 @@ class VariationalLayer(keras.layers.Layer):
         if self._kl_variable is not None:
             self._kl_variable.assign(self._kl_weight)
 
-    @property
-    def precise_dtype(self) -> str:
-        """The dtype of posterior, noise and KL divergence: the layer's own, or float32 where that is less precise."""
-        return str(keras.backend.result_type(self.compute_dtype, "float32"))
+    def assign_kl_weight(self, value: Any) -> None:
+        """Set `kl_weight` from within a compiled step, to a scalar tensor of at least 0; the layer must be built."""
+        self._kl_variable.assign(value)
 
     def build(self, input_shape: Any) -> None:
         del input_shape
@@ -86,22 +83,12 @@ class VariationalLayer(keras.layers.Layer):
         """Add a KL divergence, in nats, to the loss, times `kl_weight`."""
         self.add_loss(ops.convert_to_tensor(self._kl_variable) * divergence)
 
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        store[_GENERATOR_STATE] = ops.convert_to_numpy(self.seed_generator.state)
-
-    def load_own_variables(self, store: Any) -> None:
-        names = [name for name in store.keys() if name != _GENERATOR_STATE]  # noqa: SIM118 - no dictionary
-        super().load_own_variables({name: store[name] for name in names})
-        self.seed_generator.state.assign(store[_GENERATOR_STATE])
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),
             "kl_weight": self.kl_weight,
             "deterministic": self.deterministic,
-            "seed": self.seed,
         }
 
 
