@@ -1,0 +1,93 @@
+"""Whether 80 % of the targets lie in intervals that should hold 80 %."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kplug_bayes.checked_arrays import checked_draws
+
+
+@dataclass(frozen=True)
+class CoverageCurve:
+    """How many targets lie in central intervals, by how many should.
+
+    Attributes:
+        level: Probability of the intervals, of shape `(levels,)`.
+        coverage: Share of the targets that lies inside, of shape `(levels,)`.
+        count: Number of targets.
+    """
+
+    level: np.ndarray
+    coverage: np.ndarray
+    count: int
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean distance of level and coverage, between 0 and 1."""
+        return float(np.mean(np.abs(self.coverage - self.level)))
+
+
+def probability_integral_transform(y_true: Any, draws: Any) -> np.ndarray:
+    """Return the share of draws below each target, draws equal to it counting half.
+
+    If predictions are calibrated, these values are spread evenly between 0 and 1 (Gneiting et al. 2007, section 2.2).
+    They are whole multiples of `1 / draws`, so that the draws should be many.
+
+    Args:
+        y_true: Targets of shape `(n, *outputs)`.
+        draws: Draws of the predictive distribution, noise included, of shape `(draws, n, *outputs)`.
+
+    Returns:
+        Numbers between 0 and 1, of the shape of `y_true`.
+
+    Raises:
+        ValueError: If the shapes do not fit, or a number is not finite.
+
+    References:
+        Gneiting et al. (2007), Probabilistic forecasts, calibration and sharpness,
+        https://doi.org/10.1111/j.1467-9868.2007.00587.x
+
+    Example:
+
+    >>> kplug_bayes.probability_integral_transform([2.5], [[1.0], [2.0], [3.0], [4.0]]).tolist()
+    [0.5]
+    """
+    targets, drawn = checked_draws(y_true, draws)
+    shares = (drawn < targets).mean(axis=0) + 0.5 * (drawn == targets).mean(axis=0)
+    return np.asarray(shares.reshape(np.shape(y_true)))
+
+
+def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = None) -> CoverageCurve:
+    """Return the share of targets in the central interval of each level.
+
+    A target lies in the interval of level p if its probability integral transform u has `|2 u - 1| <= p`. (Kuleshov et
+    al. 2018 count one-sided intervals; central ones show too narrow and too wide predictions alike.)
+
+    Args:
+        y_true: Targets of shape `(n, *outputs)`.
+        draws: Draws of the predictive distribution, noise included, of shape `(draws, n, *outputs)`.
+        levels: Probabilities of the intervals, between 0 and 1; by default 0.05, 0.1, … 0.95.
+
+    Raises:
+        ValueError: If the shapes do not fit, a number is not finite, or a level is out of range.
+
+    References:
+        Kuleshov et al. (2018), Accurate Uncertainties for Deep Learning Using Calibrated Regression,
+        https://arxiv.org/abs/1807.00263
+
+    Example:
+
+    >>> draws = np.linspace(-1, 1, 101)[:, None] * np.ones(2)
+    >>> kplug_bayes.coverage_curve([0.0, 0.9], draws, levels=[0.5, 0.95]).coverage.tolist()
+    [0.5, 1.0]
+    """
+    level = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, "float64").reshape(-1)
+    if not level.size or not ((level >= 0) & (level <= 1)).all():
+        raise ValueError(f"`levels` must be numbers between 0 and 1. Received: levels={levels}")
+    distance = np.abs(2 * probability_integral_transform(y_true, draws).reshape(-1) - 1)
+    coverage = np.array([(distance <= one + 1e-9).mean() for one in level])
+    return CoverageCurve(level, coverage, distance.size)

@@ -1,0 +1,134 @@
+"""Calibration, by hand and against kplug's own metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kplug
+import numpy as np
+import pytest
+from scipy import stats
+
+import kplug_bayes
+
+RNG = np.random.default_rng(10)
+
+
+def test_two_bins_by_hand() -> None:
+    probabilities = [[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.45, 0.55]]
+    curve = kplug_bayes.reliability_curve([0, 1, 1, 1], probabilities, bins=4)
+    np.testing.assert_allclose(curve.confidence, [0.575, 0.85])
+    np.testing.assert_allclose(curve.accuracy, [1.0, 0.5])
+    assert curve.count.tolist() == [2, 2]
+    np.testing.assert_allclose([curve.lower, curve.upper], [[0.5, 0.75], [0.75, 1.0]])
+    expected = (2 * 0.425 + 2 * 0.35) / 4
+    assert kplug_bayes.expected_calibration_error([0, 1, 1, 1], probabilities, bins=4) == pytest.approx(expected)
+
+
+def test_bins_of_equal_count_by_hand() -> None:
+    confidence = np.array([0.51, 0.52, 0.9, 0.95, 0.97])
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    curve = kplug_bayes.reliability_curve([0, 1, 0, 0, 1], probabilities, bins=2, adaptive=True)
+    assert curve.count.tolist() == [3, 2]
+    np.testing.assert_allclose(curve.confidence, [1.93 / 3, 0.96])
+    np.testing.assert_allclose(curve.accuracy, [2 / 3, 0.5])
+    np.testing.assert_allclose(curve.upper, [0.925, 1.0])
+    expected = (3 * abs(2 / 3 - 1.93 / 3) + 2 * 0.46) / 5
+    assert curve.expected_calibration_error == pytest.approx(expected)
+
+
+def test_edges_belong_to_the_lower_bin() -> None:
+    curve = kplug_bayes.reliability_curve([0, 1, 1], [0.0, 0.5, 1.0], bins=2)
+    assert curve.count.tolist() == [2, 1]
+    np.testing.assert_allclose(curve.accuracy, [0.5, 1.0])
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_it_is_what_the_metric_of_kplug_says(classes: int, bins: int) -> None:
+    probabilities = RNG.dirichlet(np.ones(classes), 300)
+    labels = RNG.integers(classes, size=300)
+    metric = kplug.ExpectedCalibrationError(num_bins=bins)
+    metric.update_state(labels, probabilities)
+    found = kplug_bayes.expected_calibration_error(labels, probabilities, bins)
+    assert found == pytest.approx(float(metric.result()), abs=1e-5)
+    one_hot = kplug_bayes.expected_calibration_error(np.eye(classes)[labels], probabilities, bins)
+    assert one_hot == found
+
+
+def test_a_calibrated_classifier_has_no_error_to_speak_of() -> None:
+    probability = RNG.random(200_000)
+    labels = RNG.random(200_000) < probability
+    assert kplug_bayes.expected_calibration_error(labels, probability) < 0.01
+    assert kplug_bayes.expected_calibration_error(labels, probability, adaptive=True) < 0.01
+    assert kplug_bayes.expected_calibration_error(labels, probability**3) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("y_true", "probabilities", "bins", "message"),
+    [
+        (
+            [0, 1],
+            [[2.0, -1.0], [0.5, 0.5]],
+            15,
+            "apply a softmax or a sigmoid to logits. Received: values from -1 to 2",
+        ),
+        ([0, 1], [[0.5, 0.5], [0.2, 0.2]], 15, "must add up to 1.*0.4 in sample 1"),
+        ([0, 2], [[0.5, 0.5], [0.8, 0.2]], 15, "whole numbers from 0 to 1. Received: 2 in sample 1"),
+        ([0], [[0.5, 0.5], [0.8, 0.2]], 15, r"Received: y_true of shape \(1,\)"),
+        ([0, 1], [0.5, 0.8], 0, "bins=0"),
+        ([], [], 15, r"Received: probabilities of shape \(0,\)"),
+        ([0, 1], [float("nan"), 0.8], 15, "between 0 and 1"),
+    ],
+)
+def test_wrong_classes_and_probabilities_are_refused(y_true: Any, probabilities: Any, bins: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kplug_bayes.expected_calibration_error(y_true, probabilities, bins)
+
+
+def test_shares_of_draws_by_hand() -> None:
+    draws = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0], [3.0, 4.0]])
+    np.testing.assert_allclose(kplug_bayes.probability_integral_transform([2.5, 1.0], draws), [0.75, 0.5])
+
+
+def test_draws_of_the_truth_cover_as_they_should() -> None:
+    mean = RNG.normal(size=(2000, 1))
+    y = mean + RNG.normal(size=(2000, 1))
+    draws = mean + RNG.normal(size=(400, 2000, 1))
+    curve = kplug_bayes.coverage_curve(y, draws)
+    assert curve.count == 2000
+    np.testing.assert_allclose(curve.coverage, curve.level, atol=5 * 0.5 / np.sqrt(2000))
+    shares = kplug_bayes.probability_integral_transform(y, draws)
+    assert stats.kstest(shares.ravel(), "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_draws_that_are_too_narrow_or_too_wide_show(factor: float) -> None:
+    y = RNG.normal(size=4000)
+    draws = factor * stats.norm.ppf((np.arange(1000) + 0.5) / 1000)[:, None] * np.ones(4000)
+    curve = kplug_bayes.coverage_curve(y, draws, levels=[0.5, 0.9])
+    expected = 2 * stats.norm.cdf(factor * stats.norm.ppf([0.75, 0.95])) - 1
+    np.testing.assert_allclose(curve.coverage, expected, atol=0.03)
+    assert curve.calibration_error == pytest.approx(np.abs(curve.coverage - curve.level).mean())
+
+
+@pytest.mark.parametrize(
+    ("y_true", "draws", "levels", "message"),
+    [
+        ([0.0, 1.0], [[0.0], [1.0]], None, r"draws of shape \(2, 1\), y_true of shape \(2,\)"),
+        ([0.0], [[float("nan")]], None, "NaN or infinity in draws"),
+        ([0.0], [[1.0]], [1.5], r"levels=\[1.5\]"),
+    ],
+)
+def test_wrong_draws_and_levels_are_refused(y_true: Any, draws: Any, levels: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kplug_bayes.coverage_curve(y_true, draws, levels)
+
+
+def test_pictures_are_written(tmp_path: Path) -> None:
+    figure = kplug_bayes.calibration_plot([0, 1], [[0.75, 0.25], [0.75, 0.25]], tmp_path / "reliability.png", bins=4)
+    assert "0.250" in figure.axes[0].get_title()
+    figure = kplug_bayes.coverage_plot(RNG.normal(size=(9, 1)), RNG.normal(size=(50, 9, 1)), tmp_path / "coverage.png")
+    assert "Coverage" in figure.axes[0].get_title()
+    assert all((tmp_path / name).stat().st_size > 1000 for name in ("reliability.png", "coverage.png"))
