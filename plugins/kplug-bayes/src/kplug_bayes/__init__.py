@@ -1,4 +1,4 @@
-"""Bayesian layers for Keras 3.
+"""Bayesian layers, and tools around uncertainty, for Keras 3.
 
 `import kplug_bayes` imports no Keras; a layer is imported when it is first used.
 """
@@ -18,23 +18,49 @@ if TYPE_CHECKING:
     from kplug_bayes.anomalies.model import AnomalyDetector as AnomalyDetector
     from kplug_bayes.bayes_theorem import posterior as posterior
     from kplug_bayes.bayes_theorem import posterior_from_rates as posterior_from_rates
+    from kplug_bayes.bayesian_classifier import BayesianClassifier as BayesianClassifier
+    from kplug_bayes.bayesian_regressor import BayesianRegressor as BayesianRegressor
+    from kplug_bayes.calibration import ReliabilityCurve as ReliabilityCurve
+    from kplug_bayes.calibration import expected_calibration_error as expected_calibration_error
+    from kplug_bayes.calibration import reliability_curve as reliability_curve
+    from kplug_bayes.calibration_pictures import calibration_plot as calibration_plot
+    from kplug_bayes.calibration_pictures import coverage_plot as coverage_plot
     from kplug_bayes.datasets.ab_test_log import ABTestLog as ABTestLog
     from kplug_bayes.datasets.ab_test_log import ab_test_log as ab_test_log
     from kplug_bayes.datasets.ab_test_log import simulate_ab_test as simulate_ab_test
     from kplug_bayes.datasets.sensor_readings import sensor_readings as sensor_readings
+    from kplug_bayes.deep_ensemble import DeepEnsemble as DeepEnsemble
     from kplug_bayes.dense_variational import DenseVariational as DenseVariational
+    from kplug_bayes.distribution_lambda import DistributionLambda as DistributionLambda
+    from kplug_bayes.distribution_layer import DistributionLayer as DistributionLayer
     from kplug_bayes.flipout import Conv1DFlipout as Conv1DFlipout
     from kplug_bayes.flipout import Conv2DFlipout as Conv2DFlipout
     from kplug_bayes.flipout import Conv3DFlipout as Conv3DFlipout
     from kplug_bayes.flipout import DenseFlipout as DenseFlipout
     from kplug_bayes.gaussian_mixtures import gaussian_mixture as gaussian_mixture
     from kplug_bayes.gaussian_mixtures import plot_gaussian_mixture as plot_gaussian_mixture
+    from kplug_bayes.independent_bernoulli import IndependentBernoulli as IndependentBernoulli
+    from kplug_bayes.independent_normal import IndependentNormal as IndependentNormal
+    from kplug_bayes.interval_coverage import CoverageCurve as CoverageCurve
+    from kplug_bayes.interval_coverage import coverage_curve as coverage_curve
+    from kplug_bayes.interval_coverage import probability_integral_transform as probability_integral_transform
     from kplug_bayes.local_reparameterization import DenseLocalReparameterization as DenseLocalReparameterization
+    from kplug_bayes.mc_dropout import MCDropout as MCDropout
     from kplug_bayes.mean_field_normal import MeanFieldNormal as MeanFieldNormal
+    from kplug_bayes.metric_of_mean import MetricOfMean as MetricOfMean
+    from kplug_bayes.mixture_normal import MixtureNormal as MixtureNormal
+    from kplug_bayes.monte_carlo_predictor import MonteCarloPredictor as MonteCarloPredictor
+    from kplug_bayes.monte_carlo_predictor import predict_distribution as predict_distribution
     from kplug_bayes.multivariate_normal import MultivariateNormal as MultivariateNormal
+    from kplug_bayes.multivariate_normal_tril import MultivariateNormalTriL as MultivariateNormalTriL
+    from kplug_bayes.negative_log_likelihood import NegativeLogLikelihood as NegativeLogLikelihood
     from kplug_bayes.normal_mixture_prior import NormalMixturePrior as NormalMixturePrior
     from kplug_bayes.normal_prior import NormalPrior as NormalPrior
+    from kplug_bayes.one_hot_categorical import OneHotCategorical as OneHotCategorical
+    from kplug_bayes.predictive_distribution import ClassificationPrediction as ClassificationPrediction
+    from kplug_bayes.predictive_distribution import RegressionPrediction as RegressionPrediction
     from kplug_bayes.prior_sweep import plot_prior_sweep as plot_prior_sweep
+    from kplug_bayes.regression_with_gap import gap_regression as gap_regression
     from kplug_bayes.reparameterization import Conv1DReparameterization as Conv1DReparameterization
     from kplug_bayes.reparameterization import Conv2DReparameterization as Conv2DReparameterization
     from kplug_bayes.reparameterization import Conv3DReparameterization as Conv3DReparameterization
@@ -47,25 +73,48 @@ _MODULES = {
     "ABTestLog": "datasets.ab_test_log",
     "AnomalyDetector": "anomalies.model",
     "BayesianAnomalyDetector": "anomalies.detector",
+    "BayesianClassifier": "bayesian_classifier",
+    "BayesianRegressor": "bayesian_regressor",
     "BetaBinomialTest": "ab_testing.beta_binomial",
+    "ClassificationPrediction": "predictive_distribution",
     "Conv1DFlipout": "flipout",
     "Conv1DReparameterization": "reparameterization",
     "Conv2DFlipout": "flipout",
     "Conv2DReparameterization": "reparameterization",
     "Conv3DFlipout": "flipout",
     "Conv3DReparameterization": "reparameterization",
+    "CoverageCurve": "interval_coverage",
+    "DeepEnsemble": "deep_ensemble",
     "DenseFlipout": "flipout",
     "DenseLocalReparameterization": "local_reparameterization",
     "DenseReparameterization": "reparameterization",
     "DenseVariational": "dense_variational",
+    "DistributionLambda": "distribution_lambda",
+    "DistributionLayer": "distribution_layer",
+    "IndependentBernoulli": "independent_bernoulli",
+    "IndependentNormal": "independent_normal",
+    "MCDropout": "mc_dropout",
     "MeanFieldNormal": "mean_field_normal",
+    "MetricOfMean": "metric_of_mean",
+    "MixtureNormal": "mixture_normal",
+    "MonteCarloPredictor": "monte_carlo_predictor",
     "MultivariateNormal": "multivariate_normal",
+    "MultivariateNormalTriL": "multivariate_normal_tril",
+    "NegativeLogLikelihood": "negative_log_likelihood",
     "NormalInverseGamma": "ab_testing.normal",
     "NormalMixturePrior": "normal_mixture_prior",
     "NormalPrior": "normal_prior",
     "NormalTest": "ab_testing.normal",
+    "OneHotCategorical": "one_hot_categorical",
+    "RegressionPrediction": "predictive_distribution",
+    "ReliabilityCurve": "calibration",
     "WeightDistribution": "weight_distribution",
     "ab_test_log": "datasets.ab_test_log",
+    "calibration_plot": "calibration_pictures",
+    "coverage_curve": "interval_coverage",
+    "coverage_plot": "calibration_pictures",
+    "expected_calibration_error": "calibration",
+    "gap_regression": "regression_with_gap",
     "gaussian_mixture": "gaussian_mixtures",
     "plan_sample_size": "ab_testing.sample_size",
     "plot_ab_test": "ab_testing.pictures",
@@ -73,6 +122,9 @@ _MODULES = {
     "plot_prior_sweep": "prior_sweep",
     "posterior": "bayes_theorem",
     "posterior_from_rates": "bayes_theorem",
+    "predict_distribution": "monte_carlo_predictor",
+    "probability_integral_transform": "interval_coverage",
+    "reliability_curve": "calibration",
     "sensor_readings": "datasets.sensor_readings",
     "simulate_ab_test": "datasets.ab_test_log",
 }

@@ -1,0 +1,225 @@
+"""The models and the data set that kplug's terminal offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import kplug
+import numpy as np
+import pytest
+from keras import ops
+from kplug.testing import check_dataset, check_model
+
+import kplug_bayes
+
+RNG = np.random.default_rng(11)
+IMAGES = RNG.random((12, 6, 6, 1)).astype("float32")
+VECTORS = RNG.normal(size=(12, 3)).astype("float32")
+LABELS = np.arange(12) % 3
+NUMBERS = (50 + 10 * VECTORS[:, :1]).astype("float32")
+COMPILED = keras.backend.backend() == "tensorflow"
+
+
+def classifier(**options: Any) -> Any:
+    return kplug_bayes.BayesianClassifier(3, **{"filters": (4,), "units": (5,), "seed": 0, **options})
+
+
+def regressor(**options: Any) -> Any:
+    return kplug_bayes.BayesianRegressor(**{"units": (6,), "seed": 0, **options})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("x", [IMAGES, VECTORS], ids=["images", "vectors"])
+def test_the_classifier_works_in_every_way_kplug_uses_a_model(x: np.ndarray) -> None:
+    data = kplug.Dataset(train=(x, LABELS), info={"num_classes": 3})
+    check_model(lambda: classifier(kl_warmup_steps=3), data, random=True, compiled=COMPILED and x is VECTORS)
+
+
+@pytest.mark.slow
+def test_the_regressor_works_in_every_way_kplug_uses_a_model() -> None:
+    data = kplug.Dataset(train=(VECTORS, NUMBERS), test=(VECTORS, NUMBERS))
+    check_model(lambda: regressor(kl_warmup_steps=3), data, random=True, compiled=COMPILED)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"heteroscedastic": True, "gap": 0.5, "num_samples": 50}, {"gap": 0.0}])
+def test_the_data_set_is_one_as_kplug_uses_them(parameters: dict[str, Any]) -> None:
+    check_dataset(kplug_bayes.gap_regression, parameters)
+
+
+def test_the_samples_lie_on_a_noisy_wave_on_both_sides_of_the_gap() -> None:
+    data = kplug_bayes.gap_regression(4000, gap=0.6, noise=0.2)
+    x, y = data.train
+    assert np.abs(x).min() >= 0.2999
+    assert np.abs(x).max() <= 1
+    assert (x > 0).mean() == pytest.approx(0.5, abs=0.05)
+    noise = y - np.sin(4 * x)
+    assert noise.std() == pytest.approx(0.2, rel=0.05)
+    assert abs(np.corrcoef(np.abs(noise)[:, 0], x[:, 0])[0, 1]) < 0.1
+    assert [len(part[0]) for part in (data.train, data.validation, data.test)] == [2880, 320, 800]
+
+
+def test_the_noise_may_grow_to_the_right() -> None:
+    x, y = kplug_bayes.gap_regression(4000, noise=0.1, heteroscedastic=True).train
+    noise = (y - np.sin(4 * x)) / (1 + x)
+    assert noise.std() == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"num_samples": 10}, "num_samples=10"),
+        ({"gap": 2.0}, "gap=2.0"),
+        ({"noise": -1.0}, "noise=-1.0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"test_fraction": 1.0}, "test_fraction=1.0"),
+        ({"num_samples": 20, "test_fraction": 0.99}, "leave nothing to train on"),
+    ],
+)
+def test_a_wrong_parameter_of_the_data_set_is_named(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kplug_bayes.gap_regression(**parameters)
+
+
+def test_the_weight_of_the_divergence_is_that_of_the_training_samples() -> None:
+    model = classifier()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(VECTORS, LABELS, verbose=0)
+    assert [layer.kl_weight for layer in model.variational_layers] == pytest.approx([1 / 12] * 2)
+    given = classifier(kl_weight=0.25)
+    given.build((None, 3))
+    given.adapt(VECTORS)
+    assert [layer.kl_weight for layer in given.variational_layers] == [0.25] * 2
+
+
+def test_the_weight_of_the_divergence_can_grow_from_nothing() -> None:
+    model = classifier(kl_weight=0.5, kl_warmup_steps=4)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    weights = []
+    for _ in range(6):
+        model.fit(VECTORS, LABELS, batch_size=12, verbose=0)
+        weights.append(model.variational_layers[0].kl_weight)
+    assert weights == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
+
+
+def test_data_that_are_no_array_need_the_weight() -> None:
+    model = classifier()
+    model.build((None, 3))
+    model.compile("adam", "sparse_categorical_crossentropy")
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            return VECTORS, LABELS
+
+    with pytest.raises(ValueError, match="kl_weight=1 / number of training samples"):
+        model.fit(Batches(), verbose=0)
+    model.adapt(VECTORS)
+    model.fit(Batches(), verbose=0)
+
+
+def test_the_regressor_predicts_in_the_unit_of_the_targets() -> None:
+    x = RNG.normal(size=(300, 2)).astype("float32")
+    y = (1000 + 200 * x[:, :1] + 20 * RNG.normal(size=(300, 1))).astype("float32")
+    model = regressor(units=(16,), activation="tanh", input_scale=1.0, kl_weight=1 / 300)
+    model.compile(keras.optimizers.Adam(0.02), metrics=["mean_absolute_error"])
+    model.fit(np.tile(x, (80, 1)), np.tile(y, (80, 1)), batch_size=60, verbose=0)
+    assert model.predict(x, verbose=0).shape == (300, 1)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert found["mean_absolute_error"] < 100
+    prediction = model.predict_distribution(x, samples=50, seed=0)
+    assert np.abs(prediction.mean - y).mean() < 60
+    assert 10 < np.median(prediction.aleatoric_std) < 100
+
+
+def test_a_loss_of_ones_own_is_refused() -> None:
+    model = regressor()
+    model.compile("adam", loss="mse")
+    with pytest.raises(ValueError, match="computes its own loss"):
+        model.fit(VECTORS, NUMBERS, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((4, 2, 2, 2, 2), "float32"), LABELS[:4], r"Received: an array of shape \(4, 2, 2, 2, 2\)"),
+        (np.full((4, 3), np.nan, "float32"), LABELS[:4], "NaN or infinity in sample 0"),
+        (VECTORS, LABELS + 1, "whole numbers from 0 to 2. Received: 3 in sample 2"),
+    ],
+)
+def test_the_classifier_refuses_what_it_cannot_use(x: np.ndarray, y: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier().check_data(x, y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (IMAGES, NUMBERS, "vectors of shape"),
+        (VECTORS, np.ones((12, 2), "float32"), r"set num_outputs.*shape \(12, 2\)"),
+        (VECTORS, np.full((12, 1), np.inf), "Targets must be finite.*sample 0"),
+    ],
+)
+def test_the_regressor_refuses_what_it_cannot_use(x: np.ndarray, y: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        regressor().check_data(x, y)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (classifier, {"kl_weight": -1.0}, "kl_weight=-1.0"),
+        (classifier, {"kl_warmup_steps": -1}, "kl_warmup_steps=-1"),
+        (classifier, {"units": (0,)}, "units=0"),
+        (regressor, {"num_outputs": 0}, "num_outputs=0"),
+        (regressor, {"prior_scale": 0.0}, "prior_scale=0.0"),
+    ],
+)
+def test_a_wrong_parameter_of_a_model_is_named(make: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_pictures_of_a_classifier(tmp_path: Path) -> None:
+    model = classifier()
+    model.build((None, 6, 6, 1))
+    model.write_artifacts(tmp_path, kplug.Dataset(train=(IMAGES, LABELS), info={"num_classes": 3}))
+    assert {path.name for path in tmp_path.iterdir()} == {"posteriors.png", "reliability.png", "uncertain.png"}
+
+
+@pytest.mark.parametrize(("columns", "picture"), [(1, "bands.png"), (3, "predictions.png")])
+def test_pictures_of_a_regressor(tmp_path: Path, columns: int, picture: str) -> None:
+    model = regressor()
+    model.build((None, columns))
+    model.write_artifacts(tmp_path, kplug.Dataset(train=(VECTORS[:, :columns], NUMBERS)))
+    assert {path.name for path in tmp_path.iterdir()} == {"posteriors.png", "coverage.png", picture}
+
+
+def test_a_saved_regressor_predicts_alike(tmp_path: Path) -> None:
+    model = regressor()
+    model.compile("adam")
+    model.fit(VECTORS, NUMBERS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = kplug.load_model(tmp_path / "model.keras")
+    mine, loaded = (one.predict_distribution(VECTORS, 20, seed=1) for one in (model, again))
+    np.testing.assert_allclose(loaded.mean, mine.mean, rtol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(again.target_mean), NUMBERS.mean(), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_what_is_not_known_grows_in_the_gap() -> None:
+    data = kplug_bayes.gap_regression(seed=0)
+    x, y = data.train
+    model = kplug_bayes.BayesianRegressor(kl_weight=1 / len(x), seed=0)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, 1000)))
+    # One epoch of many steps takes less time than many of a few.
+    model.fit(np.tile(x, (250, 1)), np.tile(y, (250, 1)), batch_size=72, verbose=0)
+    inside = np.linspace(-0.3, 0.3, 50, dtype="float32")[:, None]
+    within, outside = (
+        model.predict_distribution(x, samples=200, seed=0).epistemic_std.mean() for x in (inside, data.test[0])
+    )
+    print(f"in the gap {within:.3f}, outside {outside:.3f}: {within / outside:.1f} times")
+    assert within / outside > 4
