@@ -11,12 +11,12 @@ import keras
 import kplug
 import numpy as np
 from keras import ops
+from kplug.layers import derived_seeds
 from pydantic import Field
 
 from kplug_bayes.bayesian_model import BayesianModel, checked_samples
 from kplug_bayes.flipout import Conv2DFlipout, DenseFlipout
 from kplug_bayes.variational_layer import checked_count
-from kplug_bayes.weight_distribution import derived_seeds
 
 PositiveInt = Annotated[int, Field(ge=1)]
 

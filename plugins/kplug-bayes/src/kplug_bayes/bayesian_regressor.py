@@ -11,6 +11,7 @@ import keras
 import kplug
 import numpy as np
 from keras import ops
+from kplug.layers import derived_seeds
 from pydantic import Field
 
 from kplug_bayes.bayesian_model import BayesianModel, checked_samples
@@ -19,7 +20,6 @@ from kplug_bayes.independent_normal import IndependentNormal
 from kplug_bayes.local_reparameterization import DenseLocalReparameterization
 from kplug_bayes.normal_density import deviation
 from kplug_bayes.variational_layer import checked_count
-from kplug_bayes.weight_distribution import derived_seeds
 
 _ACTIVATIONS = {"gaussian": gaussian}
 

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import kplug
 import numpy as np
+from kplug.layers import derived_seeds
 
 from kplug_bayes.monte_carlo_predictor import predict_distribution
 from kplug_bayes.reseeding import reseeded
 from kplug_bayes.variational_layer import checked_count
-from kplug_bayes.weight_distribution import derived_seeds
 
 _RECORD = "ensemble.json"
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import keras
 import kplug
 from keras import ops
+from kplug.layers import derived_seeds
 from pydantic import Field, WithJsonSchema
 
 from kplug_bayes.mean_field_normal import MeanFieldNormal
@@ -16,7 +17,7 @@ from kplug_bayes.multivariate_normal import MultivariateNormal
 from kplug_bayes.normal_mixture_prior import NormalMixturePrior
 from kplug_bayes.normal_prior import NormalPrior
 from kplug_bayes.variational_layer import KerasObject, VariationalLayer, checked_count
-from kplug_bayes.weight_distribution import WeightDistribution, derived_seeds
+from kplug_bayes.weight_distribution import WeightDistribution
 
 _BLUNDELL = "Blundell et al. (2015), Weight Uncertainty in Neural Networks, https://arxiv.org/abs/1505.05424"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 from keras import ops
+from kplug.layers import derived_seeds
 
 from kplug_bayes.mean_field_normal import MeanFieldNormal
 from kplug_bayes.normal_prior import NormalPrior
 from kplug_bayes.variational_layer import KerasObject, VariationalLayer
-from kplug_bayes.weight_distribution import derived_seeds
 
 
 class MeanFieldLayer(VariationalLayer):

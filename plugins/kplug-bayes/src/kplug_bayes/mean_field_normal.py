@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 from keras import ops
+from kplug.layers import derived_seeds
 
 from kplug_bayes.normal_prior import HALF_LOG_2_PI, NormalPrior
-from kplug_bayes.weight_distribution import WeightDistribution, derived_seeds
+from kplug_bayes.weight_distribution import WeightDistribution
 
 SMALLEST_SCALE = 1.1920929e-07
 """What float32 can tell from 1: no deviation is smaller, so that its logarithm stays finite."""

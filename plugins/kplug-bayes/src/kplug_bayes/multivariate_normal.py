@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from kplug.layers import derived_seeds
 
 from kplug_bayes.mean_field_normal import SMALLEST_SCALE
 from kplug_bayes.normal_prior import HALF_LOG_2_PI, NormalPrior
-from kplug_bayes.weight_distribution import WeightDistribution, derived_seeds
+from kplug_bayes.weight_distribution import WeightDistribution
 
 _LARGEST = 4096
 """Number of weights whose covariance takes 64 MB, and as much again for each of an optimizer's two moments."""

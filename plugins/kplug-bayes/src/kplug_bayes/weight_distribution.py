@@ -5,20 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
-
-
-def derived_seeds(seed: int | None, count: int) -> list[int | None]:
-    """Return a seed for each of several draws: with one for all, they would give the same numbers.
-
-    Args:
-        seed: What the seeds follow from, or `None` for none.
-        count: How many.
-    """
-    if seed is None:
-        return [None] * count
-    # Keras' initializers take seeds of 32 bits with a sign.
-    return [int(state >> 1) for state in np.random.SeedSequence(seed).generate_state(count)]
 
 
 class WeightDistribution(keras.layers.Layer):
