@@ -13,6 +13,8 @@ from scipy import integrate, optimize, stats
 
 import kplug_bayes
 
+pytestmark = pytest.mark.neutral
+
 COUNTS = {
     "usual": ((120, 150), (2400, 2380)),
     "no successes": ((0, 0), (1000, 400)),

@@ -14,6 +14,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import kplug_bayes
 
+pytestmark = pytest.mark.neutral
+
 RNG = np.random.default_rng(5)
 COVARIANCE = np.array([[1.0, 0.8, 0.0], [0.8, 2.0, -0.3], [0.0, -0.3, 0.5]])
 LOCATION = np.array([1.0, -2.0, 100.0])

@@ -11,6 +11,8 @@ import pytest
 
 import kplug_bayes
 
+pytestmark = pytest.mark.neutral
+
 
 def exact(prior: float, sensitivity: float, false_positive_rate: float, positive: bool) -> float:
     p, s, f = map(Fraction, (prior, sensitivity, false_positive_rate))

@@ -11,6 +11,8 @@ from matplotlib.patches import Ellipse
 
 import kplug_bayes
 
+pytestmark = pytest.mark.neutral
+
 RNG = np.random.default_rng(2)
 X = np.concatenate(
     [

@@ -12,6 +12,8 @@ from scipy import stats
 import kplug_bayes
 from kplug_bayes.ab_testing.simulated_losses import mean_losses, rate_losses
 
+pytestmark = pytest.mark.neutral
+
 
 @pytest.mark.parametrize("prior", [(1.0, 1.0), (0.5, 2.0)])
 @pytest.mark.parametrize(

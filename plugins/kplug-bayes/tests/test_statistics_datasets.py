@@ -11,6 +11,8 @@ from kplug.testing import check_dataset
 import kplug_bayes
 from kplug_bayes.datasets.sensor_readings import KINDS
 
+pytestmark = pytest.mark.neutral
+
 
 def test_the_log_is_a_data_set() -> None:
     check_dataset(kplug_bayes.ab_test_log, {"num_samples": 2000})
