@@ -41,6 +41,7 @@ def make(name: str, **options: Any) -> Any:
     return getattr(kplug_bayes, name)(**{**MAKERS[name], **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convert_to", ["parameters", "mean"])
 @pytest.mark.parametrize("name", MAKERS)
 def test_it_works_in_every_way_keras_uses_a_layer(
@@ -49,6 +50,7 @@ def test_it_works_in_every_way_keras_uses_a_layer(
     check_layer(make(name, convert_to=convert_to), inputs_of(name), backends=other_backends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_it_can_put_out_draws(name: str) -> None:
     discrete = name in {"IndependentBernoulli", "OneHotCategorical"}
@@ -56,6 +58,7 @@ def test_it_can_put_out_draws(name: str) -> None:
     check_layer(layer, inputs_of(name), random=True, differentiable=not discrete)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["IndependentBernoulli", "OneHotCategorical"])
 def test_it_can_put_out_the_mode(name: str) -> None:
     check_layer(make(name, convert_to="mode"), inputs_of(name), differentiable=False, backends=())

@@ -28,16 +28,16 @@ def linear(deviation: float = 0.3) -> Any:
 
 def test_the_variance_of_a_linear_model_is_told_apart() -> None:
     model = linear()
-    prediction = kplug_bayes.predict_distribution(model, X, samples=2000, seed=1)
+    prediction = kplug_bayes.predict_distribution(model, X, samples=1000, seed=1)
     loc = ops.convert_to_numpy(model.layers[0].kernel_posterior.loc)
     epistemic = 0.3 * np.linalg.norm(X, axis=1)
-    np.testing.assert_allclose(prediction.epistemic_std[:, 0], epistemic, rtol=5 / np.sqrt(4000))
-    np.testing.assert_allclose((prediction.mean - X @ loc)[:, 0] / epistemic, 0, atol=5 / np.sqrt(2000))
+    np.testing.assert_allclose(prediction.epistemic_std[:, 0], epistemic, rtol=5 / np.sqrt(2000))
+    np.testing.assert_allclose((prediction.mean - X @ loc)[:, 0] / epistemic, 0, atol=5 / np.sqrt(1000))
     np.testing.assert_allclose(prediction.aleatoric_std, np.log(2), rtol=1e-5)
     np.testing.assert_allclose(prediction.std, np.hypot(prediction.epistemic_std, prediction.aleatoric_std))
     total = np.hypot(epistemic, np.log(2))
     expected = stats.norm.ppf(0.95, (X @ loc)[:, 0], total)
-    np.testing.assert_allclose((prediction.quantiles[2, :, 0] - expected) / total, 0, atol=0.25)
+    np.testing.assert_allclose((prediction.quantiles[2, :, 0] - expected) / total, 0, atol=0.35)
     low, high = prediction.interval
     assert (low < prediction.mean).all() and (prediction.mean < high).all()
 

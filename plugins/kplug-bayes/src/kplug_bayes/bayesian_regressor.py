@@ -101,7 +101,7 @@ class BayesianRegressor(BayesianModel):
         units: Sequence[PositiveInt] = (50,),
         activation: Literal["gaussian", "tanh", "relu", "gelu", "silu"] = "gaussian",
         prior_scale: Annotated[float, Field(gt=0)] = 3.0,
-        input_scale: Annotated[float, Field(gt=0)] = 6.0,
+        input_scale: Annotated[float, Field(gt=0)] = 4.0,
         initial_untransformed_scale: float = -3.0,
         kl_weight: Annotated[float, Field(ge=0)] | None = None,
         kl_warmup_steps: Annotated[int, Field(ge=0)] = 0,

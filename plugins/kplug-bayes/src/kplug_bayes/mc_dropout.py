@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import keras
 import kplug
+from keras import ops
 from pydantic import Field
 
 from kplug_bayes.drawing_layer import DrawingLayer
@@ -66,7 +67,9 @@ class MCDropout(DrawingLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.rate == 0 or (self.deterministic and not training):
             return inputs
-        return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
+        # On PyTorch Keras' own function draws from the generator that all share.
+        uniform = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        return inputs * ops.cast(uniform >= self.rate, inputs.dtype) / (1 - self.rate)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
