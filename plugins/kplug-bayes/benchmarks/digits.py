@@ -1,0 +1,120 @@
+"""A flipout CNN on digits against the same CNN with ordinary weights: accuracy and calibration.
+
+    python benchmarks/digits.py [SEEDS]
+
+trains three on the core's split of scikit-learn's digits (1,293 images; 144 for validation, 360 test images), with the
+same layers, optimizer, batches and epochs: ordinary weights (`plain`), flipout with a thousandth of the KL divergence
+(`flipout`, a weight that was chosen for its calibration on the validation images with seed 0), and flipout with all of
+it (`flipout_elbo`). The plain network's probabilities are those of its one prediction, the others' the mean over 100
+draws. It prints a JSON line per seed and model, and writes `benchmarks/results/digits.json`. KERAS_BACKEND chooses the
+backend. With 360 images and three of them wrong, an accuracy has a standard error of 0.005, and calibration errors that
+are less than that apart say little.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import kplug
+import numpy as np
+
+import kplug_bayes
+
+FILTERS, UNITS = (32, 64), 64
+EPOCHS, BATCH_SIZE, RATE = 150, 64, 1e-3
+DRAWS = 100
+KL_SHARES = {"flipout": 0.001, "flipout_elbo": 1.0}
+NAMES = ("plain", *KL_SHARES)
+
+
+def plain(seed: int) -> Any:
+    """Return the network of `BayesianClassifier`, with ordinary weights."""
+    keras.utils.set_random_seed(seed)
+    layers: list[Any] = [keras.Input((8, 8, 1))]
+    for filters in FILTERS:
+        layers += [
+            keras.layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal"),
+            keras.layers.MaxPooling2D(2),
+        ]
+    layers += [
+        keras.layers.Flatten(),
+        keras.layers.Dense(UNITS, activation="relu", kernel_initializer="he_normal"),
+        keras.layers.Dense(10, activation="softmax", kernel_initializer="he_normal"),
+    ]
+    return keras.Sequential(layers)
+
+
+def bayesian(seed: int, kl_weight: float) -> Any:
+    """Return the flipout network."""
+    keras.utils.set_random_seed(seed)
+    return kplug_bayes.BayesianClassifier(10, filters=FILTERS, units=(UNITS,), kl_weight=kl_weight, seed=seed)
+
+
+def trained(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    model.compile(keras.optimizers.Adam(RATE), loss="sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
+    return model
+
+
+def measured(name: str, seed: int, data: Any) -> dict[str, Any]:
+    start = time.perf_counter()
+    made = plain(seed) if name == "plain" else bayesian(seed, KL_SHARES[name] / len(data.train[0]))
+    model = trained(made, *data.train)
+    seconds = time.perf_counter() - start
+    x, y = data.test
+    if name == "plain":
+        probabilities = model.predict(x, verbose=0)
+    else:
+        probabilities = kplug_bayes.predict_distribution(model, x, DRAWS, seed=seed).mean
+    chosen = np.clip(probabilities[np.arange(len(y)), y], 1e-12, 1)
+    return {
+        "model": name,
+        "seed": seed,
+        "test_accuracy": round(float((probabilities.argmax(axis=1) == y).mean()), 4),
+        "ece_15_bins": round(kplug_bayes.expected_calibration_error(y, probabilities), 4),
+        "ece_15_adaptive_bins": round(kplug_bayes.expected_calibration_error(y, probabilities, adaptive=True), 4),
+        "negative_log_likelihood": round(float(-np.log(chosen).mean()), 4),
+        "training_seconds": round(seconds, 1),
+    }
+
+
+def main(seeds: int) -> None:
+    data = kplug.get("digits", "dataset")()
+    rows = []
+    for seed in range(seeds):
+        for name in NAMES:
+            rows.append(measured(name, seed, data))
+            print(json.dumps(rows[-1]), flush=True)
+    protocol = {
+        "filters": FILTERS,
+        "units": UNITS,
+        "epochs": EPOCHS,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": RATE,
+        "kl_weight_times_samples": KL_SHARES,
+        "draws": DRAWS,
+        "training_samples": len(data.train[0]),
+    }
+    means = {
+        name: {
+            key: round(float(np.mean([row[key] for row in rows if row["model"] == name])), 4)
+            for key in ("test_accuracy", "ece_15_bins", "ece_15_adaptive_bins", "negative_log_likelihood")
+        }
+        for name in NAMES
+    }
+    versions = {"python": platform.python_version(), "keras": keras.__version__, "backend": keras.backend.backend()}
+    record = {"protocol": protocol, "machine": {"cpu": platform.machine(), "cores_used": 1}, "versions": versions}
+    path = Path(__file__).parent / "results" / "digits.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**record, "means": means, "runs": rows}, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(means))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
