@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with stable_baselines3, and sbx")
     parser.add_argument("--peers", nargs="+", choices=NEEDED, default=list(NEEDED))
     parser.add_argument("--name", default="control", help="what the result is called")
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=20_000, help="of Pendulum-v1; 0 leaves it out")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=["tensorflow", "jax"])
     parser.add_argument("--second", default="InvertedDoublePendulum-v5", help="environment with more dimensions")
@@ -124,7 +124,8 @@ def main() -> None:
         figures[environment] = found
         write_result(arguments.name, figures, where, settings, versions)
 
-    compare(pythons, "Pendulum-v1", arguments.steps, arguments.seeds, partial(keep, "Pendulum-v1"))
+    if arguments.steps:
+        compare(pythons, "Pendulum-v1", arguments.steps, arguments.seeds, partial(keep, "Pendulum-v1"))
     if arguments.second_steps:
         two = {name: python for name, python in pythons.items() if name in {"kplug-tensorflow", "sb3"}}
         compare(two, arguments.second, arguments.second_steps, 1, partial(keep, arguments.second))
