@@ -13,7 +13,7 @@ from kplug.testing import check_layer
 from scipy import stats
 
 import kplug_bayes
-from kplug_bayes.backend_distributions import distributions
+from kplug_bayes.outputs.backend_distributions import distributions
 
 
 def _distributions() -> Any:

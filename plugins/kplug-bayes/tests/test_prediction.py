@@ -11,7 +11,7 @@ from keras import ops
 from scipy import stats
 
 import kplug_bayes
-from kplug_bayes.predictive_distribution import of_classes, of_numbers
+from kplug_bayes.prediction.predictive_distribution import of_classes, of_numbers
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(7, 3)).astype("float32")

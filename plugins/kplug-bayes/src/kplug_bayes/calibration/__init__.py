@@ -1,0 +1,1 @@
+"""Whether what is said to be likely happens as often."""

@@ -1,0 +1,155 @@
+"""What models of variational layers share: the weight of the KL divergence, known once the data are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kplug_bayes.prediction.monte_carlo_predictor import predict_distribution
+from kplug_bayes.variational.variational_layer import VariationalLayer
+
+_UNKNOWN = -1.0
+
+
+class BayesianModel(keras.Model):
+    """A stack of layers of which some are variational, with the KL divergence weighted by the size of the data.
+
+    A subclass puts its layers on the stack in `build`, by `append`.
+
+    Args:
+        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for 1 / number of training
+            samples, by `adapt`.
+        kl_warmup_steps: Steps of training over which that weight grows from 0, at least 0.
+        **kwargs: Keras' own model arguments (`name`, `dtype`, …).
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+
+    def __init__(self, kl_weight: float | None = None, kl_warmup_steps: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if kl_weight is not None and not 0 <= kl_weight < math.inf:
+            raise ValueError(
+                "`kl_weight` must be at least 0, or None for 1 / number of training samples. "
+                f"Received: kl_weight={kl_weight}"
+            )
+        if isinstance(kl_warmup_steps, bool) or int(kl_warmup_steps) != kl_warmup_steps or kl_warmup_steps < 0:
+            raise ValueError(
+                f"`kl_warmup_steps` must be a whole number of at least 0. Received: kl_warmup_steps={kl_warmup_steps}"
+            )
+        self.kl_weight = kl_weight
+        self.kl_warmup_steps = int(kl_warmup_steps)
+        self.stack: list[Any] = []
+        untrained = {"shape": (), "trainable": False, "autocast": False, "dtype": "float32"}
+        full = keras.initializers.Constant(_UNKNOWN if kl_weight is None else kl_weight)
+        self.full_kl_weight = self.add_weight(**untrained, initializer=full, name="full_kl_weight")
+        self.trained_steps = self.add_weight(**untrained, initializer="zeros", name="trained_steps")
+
+    @property
+    def variational_layers(self) -> list[VariationalLayer]:
+        """The layers whose weights have a posterior."""
+        return [layer for layer in self.stack if isinstance(layer, VariationalLayer)]
+
+    def append(self, layer: Any, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Build a layer for inputs of a shape, put it at the end of the stack, and return the shape of its outputs."""
+        layer.build(shape)
+        self.stack.append(layer)
+        return tuple(layer.compute_output_shape(shape))
+
+    def adapt(self, x: Any) -> None:
+        """Take note of how many training samples there are, for the weight of the KL divergence.
+
+        `fit` does it for arrays; call it before where the data are no arrays.
+
+        Args:
+            x: Training samples; only their number matters.
+        """
+        if self.kl_weight is None:
+            self.full_kl_weight.assign(1.0 / len(keras.tree.flatten(x)[0]))
+        weight = float(ops.convert_to_numpy(self.full_kl_weight))
+        for layer in self.variational_layers:
+            layer.kl_weight = weight
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if training and self.kl_warmup_steps:
+            self._warm_up()
+        outputs = inputs
+        for layer in self.stack:
+            outputs = layer(outputs)
+        return outputs
+
+    def _warm_up(self) -> None:
+        steps = ops.convert_to_tensor(self.trained_steps) + 1.0
+        self.trained_steps.assign(steps)
+        share = ops.minimum(steps / self.kl_warmup_steps, 1.0)
+        for layer in self.variational_layers:
+            layer.assign_kl_weight(share * self.full_kl_weight)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train the model as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: If the model cannot use the arrays, or does not know the weight of the KL divergence.
+        """
+        self.check_data(x, y)
+        if isinstance(x, np.ndarray):
+            if not self.built:
+                self.build((None, *x.shape[1:]))
+            if float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN or not self.trained_before:
+                self.adapt(x)
+        elif float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN:
+            raise ValueError(
+                "The weight of the KL divergence is not known: give kl_weight=1 / number of training samples, or call "
+                "`adapt` with an array of as many. Received: kl_weight=None, and data that are no array"
+            )
+        return super().fit(x, y, *args, **kwargs)
+
+    @property
+    def trained_before(self) -> bool:
+        """Whether an optimizer has taken a step."""
+        optimizer = getattr(self, "optimizer", None)
+        return optimizer is not None and int(ops.convert_to_numpy(optimizer.iterations)) > 0
+
+    def check_data(self, x: Any, y: Any = None) -> None:
+        """Refuse data that the model cannot use; only NumPy arrays are looked at."""
+        raise NotImplementedError
+
+    def predict_distribution(self, x: Any, samples: int | None = None, **options: Any) -> Any:
+        """Return the predictive distribution, as `kplug_bayes.predict_distribution` does.
+
+        Args:
+            x: Samples as the model takes them.
+            samples: Draws, 100 by default.
+            **options: Arguments of `MonteCarloPredictor`.
+        """
+        return predict_distribution(self, x, samples, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kl_weight": self.kl_weight, "kl_warmup_steps": self.kl_warmup_steps}
+
+
+def checked_samples(x: Any, model: str, axes: tuple[int, ...], shapes: str) -> None:
+    """Refuse arrays of another number of axes, or with values that are not finite.
+
+    Args:
+        x: Samples; what is no NumPy array is not looked at.
+        model: What the model is called, for the message.
+        axes: Numbers of axes that it takes.
+        shapes: The shapes in words.
+
+    Raises:
+        ValueError: If they are others.
+    """
+    if not isinstance(x, np.ndarray):
+        return
+    if x.ndim not in axes or x.size == 0:
+        raise ValueError(f"{model} needs {shapes}. Received: an array of shape {x.shape}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        sample = int(np.argwhere(~np.isfinite(x))[0][0])
+        raise ValueError(
+            f"{model} needs finite values: remove or replace others. Received: NaN or infinity in sample {sample}"
+        )

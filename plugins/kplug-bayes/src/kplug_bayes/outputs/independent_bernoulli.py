@@ -1,0 +1,75 @@
+"""Independent yes-or-no numbers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+import kplug
+from keras import ops
+
+from kplug_bayes.outputs.backend_distributions import distributions
+from kplug_bayes.outputs.event_layer import EventShape, IndependentLayer, event_size
+
+
+@kplug.component()
+@keras.saving.register_keras_serializable(package="bayes")
+class IndependentBernoulli(IndependentLayer):
+    """Reads its inputs as logits of independent numbers that are 0 or 1: several labels, or the pixels of an image.
+
+    ```
+    log p(x) = - sum over numbers of x softplus(-logit) + (1 - x) softplus(logit)
+    ```
+
+    The layer puts out its inputs, and `negative_log_likelihood` is the loss; `mean` (the probabilities), `sample`,
+    `log_prob` and `distribution` take what the model puts out. Targets between 0 and 1 are weighted as they are. All
+    is computed in float32 under mixed precision. Masks are handed on.
+
+    Call arguments:
+        inputs: A tensor of shape `(batch_size, ..., params_size(event_shape))`.
+
+    Returns:
+        The inputs; with `convert_to` a tensor of shape `(batch_size, ..., *event_shape)`.
+
+    Example:
+
+    >>> layer = kplug_bayes.IndependentBernoulli((2, 2), convert_to="mean")
+    >>> tuple(layer(np.zeros((3, 4), "float32")).shape)
+    (3, 2, 2)
+    """
+
+    task: ClassVar[str] = "binary"
+
+    @staticmethod
+    def params_size(event_shape: EventShape = ()) -> int:
+        """Return how many parameters an event of this shape takes: one for each number."""
+        return event_size(event_shape)
+
+    def logits(self, parameters: Any) -> Any:
+        """Return the logits, of shape `(*batch, *event_shape)`."""
+        parameters = self.precise(parameters)
+        return self.events(parameters, parameters)
+
+    def log_prob(self, parameters: Any, value: Any) -> Any:
+        logits, value = self.logits(parameters), self.of_events(self.precise(parameters), value)
+        return -self.summed(value * ops.softplus(-logits) + (1 - value) * ops.softplus(logits))
+
+    def mean(self, parameters: Any) -> Any:
+        return ops.sigmoid(self.logits(parameters))
+
+    def mode(self, parameters: Any) -> Any:
+        logits = self.logits(parameters)
+        return ops.cast(logits > 0, logits.dtype)
+
+    def variance(self, parameters: Any) -> Any:
+        logits = self.logits(parameters)
+        return ops.sigmoid(logits) * ops.sigmoid(-logits)
+
+    def sample(self, parameters: Any) -> Any:
+        probabilities = self.mean(parameters)
+        uniform = keras.random.uniform(ops.shape(probabilities), dtype=probabilities.dtype, seed=self.seed_generator)
+        return ops.cast(uniform < probabilities, probabilities.dtype)
+
+    def distribution(self, parameters: Any) -> Any:
+        module = distributions()
+        return module.Independent(module.Bernoulli(logits=self.logits(parameters)), len(self.event_shape))

@@ -1,0 +1,1 @@
+"""Predictions that say how far and why they lie apart."""
