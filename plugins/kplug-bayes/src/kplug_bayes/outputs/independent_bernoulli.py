@@ -25,11 +25,20 @@ class IndependentBernoulli(IndependentLayer):
     `log_prob` and `distribution` take what the model puts out. Targets between 0 and 1 are weighted as they are. All
     is computed in float32 under mixed precision. Masks are handed on.
 
+    Args:
+        event_shape: Shape of one event: a whole number for vectors, `()` for one number.
+        convert_to: What the layer puts out: `"parameters"` (for the likelihood), `"mean"`, `"mode"` or `"sample"`.
+        seed: Whole number that makes the draws repeat, or `None`.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+
     Call arguments:
         inputs: A tensor of shape `(batch_size, ..., params_size(event_shape))`.
 
     Returns:
         The inputs; with `convert_to` a tensor of shape `(batch_size, ..., *event_shape)`.
+
+    Raises:
+        ValueError: If a parameter is out of range.
 
     Example:
 

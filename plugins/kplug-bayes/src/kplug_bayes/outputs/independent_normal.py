@@ -31,11 +31,20 @@ class IndependentNormal(IndependentLayer):
     this layer and the one before it `dtype="float32"` where half precision does not hold the means. Masks are handed
     on.
 
+    Args:
+        event_shape: Shape of one event: a whole number for vectors, `()` for one number.
+        convert_to: What the layer puts out: `"parameters"` (for the likelihood), `"mean"`, `"mode"` or `"sample"`.
+        seed: Whole number that makes the draws repeat, or `None`.
+        **kwargs: Keras' own layer arguments (`name`, `dtype`, …).
+
     Call arguments:
         inputs: A tensor of shape `(batch_size, ..., params_size(event_shape))`.
 
     Returns:
         The inputs; with `convert_to` a tensor of shape `(batch_size, ..., *event_shape)`.
+
+    Raises:
+        ValueError: If a parameter is out of range.
 
     References:
         Nix & Weigend (1994), Estimating the Mean and Variance of the Target Probability Distribution, IEEE ICNN,
