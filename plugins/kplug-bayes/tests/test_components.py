@@ -121,6 +121,7 @@ def test_data_that_are_no_array_need_the_weight() -> None:
     model.fit(Batches(), verbose=0)
 
 
+@pytest.mark.slow
 def test_the_regressor_predicts_in_the_unit_of_the_targets() -> None:
     x = RNG.normal(size=(300, 2)).astype("float32")
     y = (1000 + 200 * x[:, :1] + 20 * RNG.normal(size=(300, 1))).astype("float32")
@@ -183,6 +184,7 @@ def test_a_wrong_parameter_of_a_model_is_named(make: Any, options: dict[str, Any
         make(**options)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_classifier(tmp_path: Path) -> None:
     model = classifier()
     model.build((None, 6, 6, 1))
@@ -190,6 +192,7 @@ def test_pictures_of_a_classifier(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"posteriors.png", "reliability.png", "uncertain.png"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "picture"), [(1, "bands.png"), (3, "predictions.png")])
 def test_pictures_of_a_regressor(tmp_path: Path, columns: int, picture: str) -> None:
     model = regressor()
