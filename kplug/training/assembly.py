@@ -70,22 +70,25 @@ def prepare(model: keras.Model, arrays: tuple) -> None:
     """Let the model look at the training arrays, and build it for their shape, before anything is trained.
 
     A model that can use some data only says so in a method `check_data(x)` or `check_data(x, y)` that raises
-    `ValueError`. One that begins at something it reads off the data does so in a method `adapt(x)`, as Keras'
-    preprocessing layers do.
+    `ValueError`. One that begins at something it reads off the data does so in a method `adapt(x)` or `adapt(x, y)`, as
+    Keras' preprocessing layers do.
 
     Raises:
         DataError: If the model refuses the data, or cannot be built for their shape.
     """
     x = arrays[0]
     check = getattr(model, "check_data", None)
+
+    def labels(method: Any) -> dict[str, Any]:
+        return {"y": arrays[1]} if len(arrays) > 1 and "y" in inspect.signature(method).parameters else {}
+
     try:
         if check is not None:
-            labels = {"y": arrays[1]} if len(arrays) > 1 and "y" in inspect.signature(check).parameters else {}
-            check(x, **labels)
+            check(x, **labels(check))
         if not model.built:
             model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), x))
         if hasattr(model, "adapt"):
-            model.adapt(x)
+            model.adapt(x, **labels(model.adapt))
     except (TypeError, ValueError) as error:
         raise DataError(f"The data set does not fit model {model.name}: {error}") from error
 

@@ -60,14 +60,16 @@ class BayesianModel(keras.Model):
         self.stack.append(layer)
         return tuple(layer.compute_output_shape(shape))
 
-    def adapt(self, x: Any) -> None:
+    def adapt(self, x: Any, y: Any = None) -> None:
         """Take note of how many training samples there are, for the weight of the KL divergence.
 
         `fit` does it for arrays; call it before where the data are no arrays.
 
         Args:
             x: Training samples; only their number matters.
+            y: Their targets, or `None`.
         """
+        del y
         if self.kl_weight is None:
             self.full_kl_weight.assign(1.0 / len(keras.tree.flatten(x)[0]))
         weight = float(ops.convert_to_numpy(self.full_kl_weight))
@@ -100,7 +102,8 @@ class BayesianModel(keras.Model):
             if not self.built:
                 self.build((None, *x.shape[1:]))
             if float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN or not self.trained_before:
-                self.adapt(x)
+                begin = math.floor(len(x) * (1 - (kwargs.get("validation_split") or 0)))
+                self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
         elif float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN:
             raise ValueError(
                 "The weight of the KL divergence is not known: give kl_weight=1 / number of training samples, or call "

@@ -127,7 +127,6 @@ class BayesianRegressor(BayesianModel):
         frozen = {"shape": (self.num_outputs,), "trainable": False, "autocast": False, "dtype": "float32"}
         self.target_mean = self.add_weight(**frozen, initializer="zeros", name="target_mean")
         self.target_scale = self.add_weight(**frozen, initializer="ones", name="target_scale")
-        self._target_moments: tuple[np.ndarray, np.ndarray] | None = None
 
     def build(self, input_shape: Any) -> None:
         shape: tuple[Any, ...] = tuple(input_shape)
@@ -195,22 +194,22 @@ class BayesianRegressor(BayesianModel):
         parameters = super().predict(x, *args, **kwargs)
         return ops.convert_to_numpy(self.output_distribution.mean(parameters))
 
-    def adapt(self, x: Any) -> None:
-        """Take note of how many training samples there are, and of the targets that `check_data` saw last.
+    def adapt(self, x: Any, y: Any = None) -> None:
+        """Take note of how many training samples there are, and of mean and scale of their targets.
 
         Args:
             x: Training samples; only their number matters.
+            y: Their targets, of shape `(n, num_outputs)` or `(n,)`; without them those of before stay.
         """
         super().adapt(x)
-        if self._target_moments is not None:
-            mean, scale = self._target_moments
-            self.target_mean.assign(mean)
-            self.target_scale.assign(scale)
+        if y is not None:
+            targets = np.asarray(y, "float64").reshape(len(y), -1)
+            scale = targets.std(axis=0)
+            self.target_mean.assign(targets.mean(axis=0))
+            self.target_scale.assign(np.where(scale > 0, scale, 1.0))
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse what are no vectors of numbers; only NumPy arrays are looked at.
-
-        Mean and scale of the targets are kept for `adapt`, which a run calls next, and without them.
 
         Raises:
             ValueError: If samples or targets have another shape, or a value that is not finite.
@@ -227,8 +226,6 @@ class BayesianRegressor(BayesianModel):
         if not np.isfinite(targets).all():
             sample = int(np.argwhere(~np.isfinite(targets))[0][0])
             raise ValueError(f"Targets must be finite. Received: NaN or infinity in sample {sample}")
-        scale = targets.astype("float64").std(axis=0)
-        self._target_moments = targets.astype("float64").mean(axis=0), np.where(scale > 0, scale, 1.0)
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
         """Leave pictures: predictive bands or errors, the coverage of intervals, and the posteriors of the weights.
