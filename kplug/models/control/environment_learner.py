@@ -209,9 +209,22 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
 
     def learn(self: Any, data: Any) -> dict[str, float]:
-        """Take a block of environment steps, and learn from what is there to learn from."""
+        """Take a block of environment steps, in one part or several, and learn behind each from what is there."""
         self._insist_in("fit", self.experience)
-        count = int(keras.utils.unpack_x_y_sample_weight(data)[0].shape[0])
+        count, experience = int(keras.utils.unpack_x_y_sample_weight(data)[0].shape[0]), self.experience
+        part = self._part(count)
+        learned = [self._go_on(min(part, count - begun)) for begun in range(0, count, part)]
+        learned = [one for one in learned if one is not None]
+        means = {name: float(np.mean([one[name] for one in learned])) for name in (self.logged if learned else ())}
+        if learned:
+            self._logged_last = self._means.result()
+        recent = {"return": float(np.mean(experience.recent_returns))} if experience.recent_returns else {}
+        experience.curves.append({"step": experience.steps, **recent, **means})
+        # An epoch in which nothing was learned yet has the numbers of the one before.
+        return {"environment_steps": float(experience.steps), **self._logged_last, **recent}
+
+    def _go_on(self: Any, count: int) -> dict[str, float] | None:
+        """Take environment steps, and learn; return the means of what is logged, or `None` if nothing was learned."""
         experience, actor = self.experience, self.policy.numpy_actor()
         if self._lost_steps:
             self._close_gap()
@@ -221,14 +234,8 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         self._take_into_statistics(steps, discounted)
         self._keep(steps, actor)
         self._lost_steps = False
-        batches, means = self._batches(), {}
-        if batches is not None:
-            means = self._descend(batches)
-            self._logged_last = self._means.result()
-        recent = {"return": float(np.mean(experience.recent_returns))} if experience.recent_returns else {}
-        experience.curves.append({"step": experience.steps, **recent, **means})
-        # An epoch in which nothing was learned yet has the numbers of the one before.
-        return {"environment_steps": float(experience.steps), **self._logged_last, **recent}
+        batches = self._batches()
+        return None if batches is None else self._descend(batches)
 
     def judge(self: Any, data: Any) -> dict[str, float]:
         """Play the evaluation's episodes."""
@@ -322,6 +329,10 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
 
     def _forget(self) -> None:
         """Begin without steps to learn from."""
+
+    def _part(self, block: int) -> int:
+        """Return after how many environment steps of a block to learn, a multiple of the copies."""
+        return block
 
     def _explore(self, actor: NumpyActor, states: np.ndarray) -> np.ndarray:
         raise NotImplementedError

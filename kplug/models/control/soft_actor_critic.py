@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -35,8 +36,9 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
     are taken to go on; only a real end is worth nothing.
 
     It learns in an environment (`kplug.datasets.gymnasium`, `kplug.datasets.pendulum`) through `fit`: a batch is a
-    block of environment steps, after which as many gradient steps are taken in one compiled call. All three losses are
-    minimised by one optimizer, side by side: the policy learns from the critics as they were before the step.
+    block of environment steps, in which after every `update_every` as many gradient steps are taken in one compiled
+    call. All three losses are minimised by one optimizer, side by side: the policy learns from the critics as they were
+    before the step.
 
     The logs have `critic_loss`, `actor_loss`, `critic_value` (the mean over the batch), `entropy` (of actions scaled to
     -1 to 1, in nats), `temperature`, `environment_steps`, and `return`: the mean over the last 20 training episodes.
@@ -52,6 +54,8 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         replay_size: Most steps that are kept; older ones give way.
         random_steps: Environment steps at the beginning that are taken at random, before anything is learned.
         updates_per_step: Gradient steps for each environment step.
+        update_every: Environment steps between which gradient steps are taken, rounded up to a multiple of the copies.
+            1 is the original's, where each action is the newest policy's; a step then takes half as long again.
         discount: Discount factor.
         polyak: Share of the critics that goes into their slow copies, the targets, at each gradient step.
         initial_temperature: Weight of the entropy at the beginning.
@@ -100,6 +104,7 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         replay_size: PositiveInt = 1_000_000,
         random_steps: Annotated[int, Field(ge=0)] = 100,
         updates_per_step: Annotated[float, Field(gt=0)] = 1.0,
+        update_every: PositiveInt = 10,
         discount: Discount = 0.99,
         polyak: Annotated[float, Field(gt=0, le=1)] = 0.005,
         initial_temperature: Annotated[float, Field(gt=0)] = 1.0,
@@ -120,6 +125,7 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         )
         check_count("random_steps", random_steps, least=0)
         check_number("updates_per_step", updates_per_step, positive=True)
+        check_count("update_every", update_every)
         check_number("initial_temperature", initial_temperature, positive=True)
         check(0 < polyak <= 1, "`polyak` must be above 0 and at most 1", polyak=polyak)
         settled(self, discount, normalize_observations, normalize_rewards, seed)
@@ -128,6 +134,7 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         self.replay_size = int(replay_size)
         self.random_steps = int(random_steps)
         self.updates_per_step = float(updates_per_step)
+        self.update_every = int(update_every)
         self.polyak = float(polyak)
         self.initial_temperature = float(initial_temperature)
         self.target_entropy = None if target_entropy is None else float(target_entropy)
@@ -225,12 +232,12 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         del actor
         for step in steps:
             self._replay.add(step)
+        self._new_steps = len(steps) * len(self.experience.copies)
 
     def _batches(self) -> dict[str, np.ndarray] | None:
         if self.experience.steps <= self.random_steps:
             return None
-        block = self._source.block
-        self._updates_owed += min(block, self.experience.steps - self.random_steps) * self.updates_per_step
+        self._updates_owed += min(self._new_steps, self.experience.steps - self.random_steps) * self.updates_per_step
         count = int(self._updates_owed)
         if not count:
             return None
@@ -242,6 +249,10 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
         for name in ("noise", "next_noise"):
             batches[name] = generator.standard_normal(batches["actions"].shape, "float32")
         return batches
+
+    def _part(self, block: int) -> int:
+        copies = len(self.experience.copies)
+        return min(block, math.ceil(self.update_every / copies) * copies)
 
     def _learns_when(self) -> str:
         return f"after random_steps={self.random_steps}"
@@ -260,6 +271,7 @@ class SoftActorCritic(EnvironmentLearner, keras.Model):
             "replay_size": self.replay_size,
             "random_steps": self.random_steps,
             "updates_per_step": self.updates_per_step,
+            "update_every": self.update_every,
             "polyak": self.polyak,
             "initial_temperature": self.initial_temperature,
             "target_entropy": self.target_entropy,
