@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import special, stats
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -196,3 +197,19 @@ def test_data_that_nothing_follows_from_are_refused() -> None:
         detector.fit(np.array([[1.0], [np.nan], [2.0]]))
     with pytest.raises(ValueError, match="2 features"):
         detector.fit(NORMAL).predict(NORMAL[:, :2])
+
+
+def test_features_without_a_scale_of_their_own_are_named() -> None:
+    mostly_zero = np.random.default_rng(0).normal(size=(500, 3))
+    mostly_zero[:350, 2] = 0
+    with pytest.raises(ValueError, match=r"nearly always the same.* columns 2"):
+        kplug_bayes.BayesianAnomalyDetector(covariance="robust").fit(mostly_zero)
+    twice = np.random.default_rng(0).normal(size=(50, 1)) * [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"positive definite.*regularization=0"):
+        kplug_bayes.BayesianAnomalyDetector(regularization=0).fit(twice)
+
+
+def test_em_that_is_cut_short_warns() -> None:
+    detector = kplug_bayes.BayesianAnomalyDetector(prior="learned", max_iter=1, tol=0)
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        detector.fit(np.random.default_rng(0).normal(size=(200, 2)))

@@ -107,3 +107,9 @@ def test_the_sweep_refuses_what_it_cannot_draw(arguments: dict[str, Any], messag
 def test_a_test_that_never_misses_rules_out() -> None:
     assert kplug_bayes.posterior_from_rates(0.3, 1.0, 0.2, positive=False) == 0
     assert kplug_bayes.posterior_from_rates(0.3, 0.2, 0.0) == 1
+
+
+def test_a_test_that_never_fails_is_drawn_too() -> None:
+    figure = kplug_bayes.plot_prior_sweep(sensitivity=1.0, false_positive_rate=0.0)
+    positive, negative = (line.get_ydata() for line in figure.axes[0].lines[:2])
+    assert np.all(np.asarray(positive) == 1) and np.all(np.asarray(negative) == 0)

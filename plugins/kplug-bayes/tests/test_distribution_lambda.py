@@ -16,16 +16,6 @@ import kplug_bayes
 from kplug_bayes.outputs.backend_distributions import distributions
 
 
-def _distributions() -> Any:
-    try:
-        return distributions()
-    except ImportError:
-        return None
-
-
-needs_distributions = pytest.mark.skipif(_distributions() is None, reason="the backend has no distributions here")
-
-
 @keras.saving.register_keras_serializable(package="bayes_tests")  # type: ignore[untyped-decorator]
 def laplace(parameters: Any) -> Any:
     return distributions().Laplace(parameters[..., :1], ops.softplus(parameters[..., 1:]))
@@ -36,6 +26,11 @@ def number(parameters: Any) -> Any:
     return distributions().Normal(parameters[..., 0], ops.softplus(parameters[..., 1]))
 
 
+@keras.saving.register_keras_serializable(package="bayes_tests")  # type: ignore[untyped-decorator]
+def three(parameters: Any) -> Any:
+    return distributions().Normal(ops.repeat(parameters[..., :1], 3, axis=-1), 1.0)
+
+
 RNG = np.random.default_rng(7)
 PARAMETERS = RNG.normal(size=(6, 2)).astype("float32")
 
@@ -44,12 +39,10 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.logaddexp(0, x.astype("float64")))
 
 
-@needs_distributions
 def test_it_works_in_every_way_keras_uses_a_layer() -> None:
     check_layer(kplug_bayes.DistributionLambda(laplace), PARAMETERS, backends=())
 
 
-@needs_distributions
 @pytest.mark.parametrize("convert_to", ["mean", "mode"])
 def test_it_puts_out_moments(convert_to: Any) -> None:
     layer = kplug_bayes.DistributionLambda(laplace, convert_to=convert_to)
@@ -58,7 +51,6 @@ def test_it_puts_out_moments(convert_to: Any) -> None:
     np.testing.assert_allclose(ops.convert_to_numpy(spread), 2 * softplus(PARAMETERS[:, 1:]) ** 2, rtol=1e-5)
 
 
-@needs_distributions
 def test_its_draws_repeat_with_a_seed() -> None:
     first, second = (kplug_bayes.DistributionLambda(laplace, convert_to="sample", seed=3) for _ in range(2))
     draws = [ops.convert_to_numpy(first(PARAMETERS)) for _ in range(2)]
@@ -69,7 +61,6 @@ def test_its_draws_repeat_with_a_seed() -> None:
     assert many.mean() == pytest.approx(float(PARAMETERS[0, 0]), abs=5 * scale * np.sqrt(2 / 4000))
 
 
-@needs_distributions
 @pytest.mark.parametrize("make", [laplace, number])
 @pytest.mark.parametrize("shape", [(6,), (6, 1)])
 def test_targets_are_never_paired_with_each_other(make: Any, shape: tuple[int, ...]) -> None:
@@ -80,7 +71,6 @@ def test_targets_are_never_paired_with_each_other(make: Any, shape: tuple[int, .
     np.testing.assert_allclose(ops.convert_to_numpy(found).reshape(-1), exact, rtol=1e-5, atol=1e-5)
 
 
-@needs_distributions
 def test_it_trains_and_is_saved_with_its_loss(tmp_path: Path) -> None:
     layer = kplug_bayes.DistributionLambda(laplace)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), layer])
@@ -97,7 +87,14 @@ def test_what_is_no_function_is_refused() -> None:
         kplug_bayes.DistributionLambda("normal")  # type: ignore[arg-type]
 
 
-@needs_distributions
 def test_targets_of_another_rank_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Received: values of shape \(6, 2, 3\)"):
         kplug_bayes.DistributionLambda(laplace).log_prob(PARAMETERS, np.zeros((6, 2, 3), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"), [(laplace, (6, 3)), (laplace, (1, 1)), (number, (1,)), (number, (3,)), (three, (6, 1))]
+)
+def test_targets_of_other_sizes_are_not_used_several_times(make: Any, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="The distribution needs values of shape"):
+        kplug_bayes.DistributionLambda(make).log_prob(PARAMETERS, np.zeros(shape, "float32"))

@@ -162,3 +162,34 @@ def test_an_unknown_number_of_channels_is_refused(name: str) -> None:
 def test_an_attribute_that_the_package_does_not_have() -> None:
     with pytest.raises(AttributeError, match="DenseMagic"):
         _ = kplug_bayes.DenseMagic
+
+
+@pytest.mark.parametrize("name", [*CONVOLUTIONS, *MEAN_FIELD_DENSE])
+def test_a_seed_repeats_the_beginning_with_any_initializer(name: str) -> None:
+    def beginning(seed: int | None) -> np.ndarray:
+        layer = make(name, seed=seed, loc_initializer="he_normal")
+        layer.build(inputs_of(name).shape)
+        return np.asarray(keras.ops.convert_to_numpy(layer.kernel_posterior.loc))
+
+    np.testing.assert_array_equal(beginning(1), beginning(1))
+    assert not np.allclose(beginning(1), beginning(2))
+    assert not np.allclose(beginning(None), beginning(None))
+
+
+def test_a_seed_repeats_the_beginning_of_a_posterior_that_is_given() -> None:
+    def beginning(seed: int) -> np.ndarray:
+        layer = kplug_bayes.DenseVariational(3, posterior=kplug_bayes.MeanFieldNormal(), seed=seed)
+        layer.build((None, 4))
+        return np.asarray(keras.ops.convert_to_numpy(layer.posterior.loc))
+
+    np.testing.assert_array_equal(beginning(1), beginning(1))
+    assert not np.allclose(beginning(1), beginning(2))
+
+
+def test_a_layer_that_is_called_twice_adds_its_divergence_twice() -> None:
+    layer = make("DenseFlipout", 3)
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, layer(layer(inputs)))
+    model(VECTORS.astype("float32"))
+    first, second = map(float, model.losses)
+    assert first == pytest.approx(second)

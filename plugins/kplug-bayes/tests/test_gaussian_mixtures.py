@@ -82,3 +82,8 @@ def test_what_cannot_be_fitted_is_refused(arguments: dict[str, Any], message: st
 def test_features_that_are_not_there_are_refused() -> None:
     with pytest.raises(ValueError, match=r"from 0 to 1. Received: features=\(0, 2\)"):
         kplug_bayes.plot_gaussian_mixture(X, kplug_bayes.gaussian_mixture(X, 2), features=(0, 2))
+
+
+def test_the_largest_component_is_always_kept() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    assert kplug_bayes.gaussian_mixture(x, 5, "variational", least_weight=0.99).components == 1

@@ -120,3 +120,15 @@ def test_kplug_loads_a_model_in_a_process_that_has_not_imported_the_layers(tmp_p
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), ops.convert_to_numpy(model(X)), rtol=1e-5)
     found = {component.id for component in kplug.components("layer") if component.namespace == "bayes"}
     assert {"bayes/dense_variational", "bayes/conv2d_flipout"} <= found
+
+
+def test_weights_that_are_loaded_leave_the_weight_of_the_divergence(tmp_path: Path) -> None:
+    def made(kl_weight: float) -> keras.Model:
+        return keras.Sequential([keras.Input((3,)), kplug_bayes.DenseFlipout(2, kl_weight=kl_weight, name="flipout")])
+
+    first, second = made(0.001), made(0.02)
+    first.save_weights(tmp_path / "first.weights.h5")
+    second.load_weights(tmp_path / "first.weights.h5")
+    assert second.layers[0].kl_weight == pytest.approx(0.02)
+    for mine, other in zip(first.layers[0].trainable_weights, second.layers[0].trainable_weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(other))

@@ -117,7 +117,7 @@ def gaussian_mixture(
 
 def _fit_of(model: Any, features: int, least_weight: float, bic: dict[int, float]) -> MixtureFit:
     order = np.argsort(-model.weights_, kind="stable")
-    order = order[model.weights_[order] >= least_weight]
+    order = np.concatenate([order[:1], order[1:][model.weights_[order[1:]] >= least_weight]])
     covariances, identity = np.asarray(model.covariances_), np.eye(features)
     if model.covariance_type == "tied":
         covariances = np.broadcast_to(covariances, (model.n_components, features, features))

@@ -22,8 +22,8 @@ def plot_prior_sweep(
     """Draw the posterior after a positive and after a negative test over the prior, which has a logarithmic axis.
 
     Args:
-        sensitivity: Probability of a positive test with the condition, above 0 and below 1.
-        false_positive_rate: Probability of a positive test without it, above 0 and below 1.
+        sensitivity: Probability of a positive test with the condition, above 0 and at most 1.
+        false_positive_rate: Probability of a positive test without it, at least 0 and below 1.
         path: Where to save the picture, in the format of its suffix; `None` for nowhere.
         lowest_prior: Where the axis begins; it ends at 1.
         prior: A prior to mark; its two posteriors stand in the legend.
@@ -40,8 +40,8 @@ def plot_prior_sweep(
     kplug_bayes.plot_prior_sweep(0.9, 0.05, "sweep.png", prior=0.01)
     ```
     """
-    check_number("sensitivity", sensitivity, 0, 1, ends="()")
-    check_number("false_positive_rate", false_positive_rate, 0, 1, ends="()")
+    check_number("sensitivity", sensitivity, 0, 1, ends="(]")
+    check_number("false_positive_rate", false_positive_rate, 0, 1, ends="[)")
     check_number("lowest_prior", lowest_prior, 0, 1, ends="()")
     if prior is not None:
         check_number("prior", prior, lowest_prior, 1)
@@ -55,8 +55,10 @@ def plot_prior_sweep(
             after = float(posterior_from_rates(prior, sensitivity, false_positive_rate, positive))
             label += f": {after:.3g} at the prior {prior:g}"
             axes.plot([prior], [after], "o", color=color)
-        values = posterior_from_rates(priors, sensitivity, false_positive_rate, positive)
-        axes.plot(priors, values, color=color, label=label)
+        # Where the prior is 1 and the test never fails, there is no negative one.
+        shown = priors if positive or sensitivity < 1 else priors[:-1]
+        values = posterior_from_rates(shown, sensitivity, false_positive_rate, positive)
+        axes.plot(shown, values, color=color, label=label)
     axes.plot(priors, priors, color="0.6", linestyle=":", label="without a test")
     even = false_positive_rate / (sensitivity + false_positive_rate)
     if even >= lowest_prior:

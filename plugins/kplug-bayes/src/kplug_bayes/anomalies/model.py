@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from dataclasses import replace
@@ -17,7 +18,7 @@ from scipy import linalg, special
 from sklearn.covariance import MinCovDet
 
 from kplug_bayes.anomalies.detector import median_and_deviation
-from kplug_bayes.anomalies.two_components import TwoComponents
+from kplug_bayes.anomalies.two_components import TwoComponents, regularized
 from kplug_bayes.checked_numbers import check_choice, check_count, check_number
 
 _TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
@@ -314,12 +315,14 @@ class AnomalyDetector(keras.Model):
         self.center.assign(center)
         self.scale.assign(scale)
         if self.covariance == "full" and x.shape[1] <= min(_MOST_ROBUST, len(x) // 5):
-            estimate = MinCovDet(random_state=self.seed).fit((x - center) / scale)
-            covariance = estimate.covariance_ + 1e-6 * np.diag(np.diag(estimate.covariance_))
-            factor = linalg.inv(linalg.cholesky(covariance, lower=True))
-            self.mean.assign(estimate.location_)
-            self.log_diagonal.assign(np.log(np.diag(factor)))
-            self.below_diagonal.assign(np.tril(factor, -1))
+            # Of features that are nearly always the same, or follow from others, it begins at each by itself.
+            with contextlib.suppress(ValueError):
+                estimate = MinCovDet(random_state=self.seed).fit((x - center) / scale)
+                covariance = regularized(estimate.covariance_, diagonal=False, regularization=1e-6)
+                factor = linalg.inv(linalg.cholesky(covariance, lower=True))
+                self.mean.assign(estimate.location_)
+                self.log_diagonal.assign(np.log(np.diag(factor)))
+                self.below_diagonal.assign(np.tril(factor, -1))
         if self.learn_prior:
             self._begin_prior(x)
         self.adapted.assign(True)

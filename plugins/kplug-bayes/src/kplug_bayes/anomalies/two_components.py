@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, special
+from sklearn.exceptions import ConvergenceWarning
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,29 @@ def expectation_maximization(
             width,
             components.wide_log_density,
         )
+    warnings.warn(
+        f"EM has not converged in max_iter={max_iter} iterations: raise `max_iter` or `tol`.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
     return components, max_iter
 
 
 def regularized(covariance: np.ndarray, diagonal: bool, regularization: float) -> np.ndarray:
     """Return a covariance with variances raised by a share of themselves, and none between features if diagonal."""
     variances = np.diag(np.diag(covariance))
-    return (variances if diagonal else covariance) + regularization * variances
+    raised = np.asarray((variances if diagonal else covariance) + regularization * variances)
+    nothing = np.flatnonzero(np.diag(covariance) <= 0)
+    if nothing.size:
+        raise ValueError(
+            "Every feature must vary among the normal samples; of one that is nearly always the same, nobody knows how "
+            f"far is far. Leave out the columns {', '.join(map(str, nothing[:5]))}, or use covariance='full'."
+        )
+    try:
+        linalg.cholesky(raised)
+    except linalg.LinAlgError as error:
+        raise ValueError(
+            "The covariance must be positive definite: some features follow from others. Leave those out, or raise "
+            f"`regularization`. Received: regularization={regularization!r}"
+        ) from error
+    return raised

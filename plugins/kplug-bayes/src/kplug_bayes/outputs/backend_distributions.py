@@ -26,14 +26,32 @@ def distributions() -> Any:
     try:
         if backend == "tensorflow":
             import tensorflow_probability as tfp
-        else:
-            from tensorflow_probability.substrates import jax as tfp
-        return tfp.distributions
+
+            return tfp.distributions
+        return _on_jax()
     except (ImportError, AttributeError) as error:
         raise ImportError(
             f"`distribution` needs TensorFlow Probability, which cannot be imported here with {backend} ({error}). "
             "What the layer has of its own works without it: `log_prob`, `mean`, `variance`, `mode` and `sample`."
         ) from error
+
+
+def _on_jax() -> Any:
+    """Return the distributions of TensorFlow Probability on JAX.
+
+    Version 0.25 makes its arrays known to JAX through a table that newer versions of JAX keep elsewhere: the same table
+    is put back where it was.
+    """
+    from jax.interpreters import xla
+
+    table = "pytype_aval_mappings"
+    if not hasattr(xla, table):
+        from jax._src import core
+
+        setattr(xla, table, getattr(core, table))
+    from tensorflow_probability.substrates import jax as tfp
+
+    return tfp.distributions
 
 
 def drawn(distribution: Any, seed_generator: keras.random.SeedGenerator) -> Any:

@@ -80,7 +80,8 @@ class DistributionLambda(DistributionLayer):
             value = value[..., 0]
         elif len(value.shape) == len(shape) - 1 and shape[-1] == 1:
             value = value[..., None]
-        if len(value.shape) != len(shape):
+        sides = zip(value.shape, shape, strict=False)
+        if len(value.shape) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in sides):
             raise ValueError(
                 f"The distribution needs values of shape {tuple(shape)}. Received: values of shape {tuple(value.shape)}"
             )

@@ -61,7 +61,10 @@ class IndependentBernoulli(IndependentLayer):
 
     def log_prob(self, parameters: Any, value: Any) -> Any:
         logits, value = self.logits(parameters), self.of_events(self.precise(parameters), value)
-        return -self.summed(value * ops.softplus(-logits) + (1 - value) * ops.softplus(logits))
+        # Zero times the softplus of an infinite logit would be NaN.
+        costs = (ops.softplus(-logits), ops.softplus(logits))
+        shares = zip((value, 1 - value), costs, strict=True)
+        return -self.summed(sum(ops.where(share == 0, 0.0, share * cost) for share, cost in shares))
 
     def mean(self, parameters: Any) -> Any:
         return ops.sigmoid(self.logits(parameters))

@@ -25,6 +25,9 @@ class MetricOfMean(keras.metrics.Metric):
         y_pred: What the layer puts out, of shape `(*batch, params_size)`.
         sample_weight: Weights as the metric takes them, or `None`.
 
+    Raises:
+        ValueError: If the layer is no output layer, or does not put out its parameters.
+
     Example:
 
     >>> layer = kplug_bayes.IndependentNormal(1)
@@ -55,8 +58,12 @@ class MetricOfMean(keras.metrics.Metric):
         return list(self.metric.variables)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        mean = self._mean(y_pred)
-        self.metric.update_state(ops.reshape(y_true, ops.shape(mean)), mean, sample_weight)
+        mean, y_true = self._mean(y_pred), ops.convert_to_tensor(y_true)
+        if len(y_true.shape) == len(mean.shape) - 1 and mean.shape[-1] == 1:
+            y_true = y_true[..., None]
+        elif len(y_true.shape) == len(mean.shape) + 1 and y_true.shape[-1] == 1:
+            y_true = y_true[..., 0]
+        self.metric.update_state(y_true, mean, sample_weight)
 
     def reset_state(self) -> None:
         self.metric.reset_state()

@@ -123,7 +123,9 @@ class DenseVariational(VariationalLayer):
                 f"`{role}` must be a `kplug_bayes.WeightDistribution`, or one of {', '.join(map(repr, named))}. "
                 f"Received: {role}={given!r}"
             )
-        made: WeightDistribution = type(found).from_config({**found.get_config(), **here})
+        config = found.get_config()
+        config |= {name: value for name, value in begin.items() if config.get(name, value) is None}
+        made: WeightDistribution = type(found).from_config({**config, **here})
         return made
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -50,7 +50,11 @@ class MeanFieldNormal(WeightDistribution):
         loc_seed, scale_seed = derived_seeds(self.seed, 2)
         self.loc = self.add_weight(
             shape=input_shape,
-            initializer=self.loc_initializer or keras.initializers.RandomNormal(stddev=0.1, seed=loc_seed),
+            initializer=(
+                keras.initializers.RandomNormal(stddev=0.1, seed=loc_seed)
+                if self.loc_initializer is None
+                else _seeded(self.loc_initializer, loc_seed)
+            ),
             name="loc",
         )
         self.untransformed_scale = self.add_weight(
@@ -85,6 +89,14 @@ class MeanFieldNormal(WeightDistribution):
             "loc_initializer": initializer,
             "seed": self.seed,
         }
+
+
+def _seeded(initializer: Any, seed: int | None) -> Any:
+    """Return an initializer that repeats, if it has no seed of its own and there is one to give."""
+    config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
+    if seed is None or config.get("seed", 0) is not None:
+        return initializer
+    return type(initializer).from_config({**config, "seed": seed})
 
 
 def noise(scale: Any, seed: keras.random.SeedGenerator) -> Any:

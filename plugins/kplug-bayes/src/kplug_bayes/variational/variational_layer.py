@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Annotated, Any
 
 import keras
@@ -80,8 +81,14 @@ class VariationalLayer(DrawingLayer):
         )
 
     def add_kl_divergence(self, divergence: Any) -> None:
-        """Add a KL divergence, in nats, to the loss, times `kl_weight`."""
+        """Add a KL divergence, in nats, to the loss, times `kl_weight`: once for each call of the layer in a pass."""
         self.add_loss(ops.convert_to_tensor(self._kl_variable) * divergence)
+
+    def load_own_variables(self, store: Any) -> None:
+        # It belongs to the data that the layer is trained on, not to the weights; a saved model has it in its config.
+        own = self.kl_weight
+        super().load_own_variables(store)
+        self.kl_weight = own
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -94,6 +101,6 @@ class VariationalLayer(DrawingLayer):
 
 def checked_count(name: str, value: Any) -> int:
     """Return a whole number of at least 1, and refuse anything else by name."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {name}={value}")
     return int(value)
