@@ -313,3 +313,9 @@ def test_other_things_that_cannot_be_are_refused() -> None:
     for call, message in cases:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("arms", [np.array([0.0, np.nan, 1.0]), np.array(["A", None, "B"], dtype=object)], ids=str)
+def test_entries_without_an_arm_are_refused(arms: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="in entry 1"):
+        kplug_bayes.BetaBinomialTest.from_log(arms, [1, 0, 1])

@@ -193,3 +193,17 @@ def test_a_layer_that_is_called_twice_adds_its_divergence_twice() -> None:
     model(VECTORS.astype("float32"))
     first, second = map(float, model.losses)
     assert first == pytest.approx(second)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("DenseFlipout", "kernel_divergence_fn"),
+        ("Conv2DReparameterization", "bias_posterior_fn"),
+        ("DenseVariational", "make_prior_fn"),
+    ],
+)
+def test_an_argument_of_tfp_layers_is_told_what_it_is_here(name: str, argument: str) -> None:
+    with pytest.raises(ValueError, match=f"`{argument}` is an argument of `tfp.layers`. Here: "):
+        arguments: dict[str, Any] = {argument: print}
+        make(name, **arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ class ABTest(ABC):
             ValueError: If the credibility is not between 0 and 1.
         """
         width = max(len("arm"), *map(len, self.names))
-        interval = f"{credibility:.4g} interval"
+        interval = f"{credibility:.4g} HDI"
         lines = [f"{'arm':{width}}  {'mean':>10}  {interval:>24}  {'P(best)':>8}  {'expected loss':>13}"]
         rows = zip(self.names, self.posteriors, *self._best_and_losses, strict=True)
         for name, arm, best, loss in rows:
@@ -167,7 +168,7 @@ class ABTest(ABC):
     @staticmethod
     def _compared(comparison: Comparison, credibility: float) -> str:
         interval: Interval = comparison.interval(credibility, "highest-density")
-        return f"median {comparison.median:.4g}, {credibility:.4g} interval {interval}"
+        return f"median {comparison.median:.4g}, {credibility:.4g} HDI {interval}"
 
 
 def arm_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -201,6 +202,14 @@ def values_by_arm(arms: Any, values: Any, names: Sequence[Any] | None) -> tuple[
         raise ValueError(
             "A log's arms and values must be arrays of shape (entries,), of one length. "
             f"Received: shapes {arms.shape} and {values.shape}"
+        )
+    missing = np.array(
+        [arm is None or (isinstance(arm, float) and math.isnan(arm)) for arm in arms.tolist()], dtype=bool
+    )
+    if missing.any():
+        raise ValueError(
+            "A log must say of each entry which arm it is of: leave out those that do not. "
+            f"Received: {arms[missing][0]!r} in entry {int(np.flatnonzero(missing)[0])}"
         )
     found = list(np.unique(arms))
     order = found if names is None else list(names)

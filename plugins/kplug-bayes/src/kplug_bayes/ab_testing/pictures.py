@@ -56,7 +56,7 @@ def plot_ab_test(
     differences.axvline(0, color="0.6", linewidth=1, zorder=0)
     differences.set(title="difference", xlabel="difference")
     for axes in (arms, differences):
-        axes.legend(fontsize=8, title=f"{credibility:.4g} intervals", loc="upper right")
+        axes.legend(fontsize=8, title=f"{credibility:.4g} highest-density intervals", loc="upper right")
     if threshold is not None:
         figure.suptitle(str(test.decide(threshold)), fontsize=10)
     if path is not None:

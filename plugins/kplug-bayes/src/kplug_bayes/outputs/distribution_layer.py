@@ -37,6 +37,10 @@ class DistributionLayer(DrawingLayer):
     (`"classification"`), or of classes that do not exclude each other (`"binary"`)."""
 
     def __init__(self, convert_to: Conversion = "parameters", seed: int | None = None, **kwargs: Any) -> None:
+        if "convert_to_tensor_fn" in kwargs:
+            raise ValueError(
+                '`convert_to_tensor_fn` is an argument of `tfp.layers`. Here: convert_to="mean", and so on.'
+            )
         super().__init__(seed=seed, **kwargs)
         if convert_to not in _CONVERSIONS:
             raise ValueError(

@@ -19,6 +19,22 @@ KerasObject = Annotated[
 """A Keras object, its name or its configuration. From JSON, the latter two."""
 
 
+_DIVERGENCE = "kl_weight=1 / n, for a KL divergence that is divided by n"
+_OWN_DISTRIBUTIONS = "`prior_scale` for a normal prior around 0; DenseVariational for any other prior or posterior"
+_FORMER = {
+    "kernel_divergence_fn": _DIVERGENCE,
+    "bias_divergence_fn": _DIVERGENCE,
+    "kernel_prior_fn": _OWN_DISTRIBUTIONS,
+    "bias_prior_fn": _OWN_DISTRIBUTIONS,
+    "kernel_posterior_fn": "`loc_initializer` and `initial_untransformed_scale`; DenseVariational for any other one",
+    "bias_posterior_fn": "`random_bias=True` for a random bias, `use_bias=False` for none",
+    "make_posterior_fn": "`posterior`, a name or a kplug_bayes.WeightDistribution",
+    "make_prior_fn": "`prior`, a name or a kplug_bayes.WeightDistribution",
+    "kl_use_exact": "nothing: the KL divergence is exact where it has a closed form",
+}
+"""Arguments of `tfp.layers`, and what to say here instead."""
+
+
 class VariationalLayer(DrawingLayer):
     """A layer whose weights are drawn from a posterior, and that adds the KL divergence from a prior to the loss.
 
@@ -44,6 +60,8 @@ class VariationalLayer(DrawingLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        for name in kwargs.keys() & _FORMER.keys():
+            raise ValueError(f"`{name}` is an argument of `tfp.layers`. Here: {_FORMER[name]}.")
         super().__init__(seed=seed, **kwargs)
         self._kl_variable: Any = None
         self.activation = keras.activations.get(activation)
