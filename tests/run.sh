@@ -31,7 +31,7 @@ mypy
 (cd plugins/kplug-bayes && mypy)
 lint-imports --no-cache
 # A plugin's own tests need no installation, which would change the catalog that kplug's tests look at. That it is
-# installed, listed, trained and removed is tests/test_kplug_bayes.py.
+# installed, listed, trained and removed is tests/test_kplug_bayes.py. Its slow tests compare backends from TensorFlow.
 test_plugin() { (cd plugins/kplug-bayes && PYTHONPATH="$PWD/src" python -m pytest "$@"); }
 # The parts once more on the other backends, one after the other, beside TensorFlow: each keeps one core busy.
 numeric=(tests/losses tests/layers tests/metrics tests/testing tests/models tests/training tests/test_saving.py)
@@ -43,10 +43,10 @@ on_other_backends() {
     XLA_FLAGS="$quick" python -c 'import jax; jax.numpy.zeros(1)' 2>/dev/null || quick=""  # an XLA without such flags
     KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" \
         python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
-    KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" test_plugin -m "not neutral" || failed=$?
+    KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 XLA_FLAGS="$quick" test_plugin -m "not neutral and not slow" || failed=$?
     if python -c 'import torch' 2>/dev/null; then
         KERAS_BACKEND=torch python -m pytest -m "not neutral" "${numeric[@]}" || failed=$?
-        KERAS_BACKEND=torch test_plugin -m "not neutral" || failed=$?
+        KERAS_BACKEND=torch test_plugin -m "not neutral and not slow" || failed=$?
     else
         echo "PyTorch is not installed: its tests were not run."
     fi
