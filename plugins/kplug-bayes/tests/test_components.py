@@ -121,6 +121,34 @@ def test_data_that_are_no_array_need_the_weight() -> None:
     model.fit(Batches(), verbose=0)
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_batch_needs_the_weight_too(steps: int) -> None:
+    model = classifier(kl_warmup_steps=steps)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"KL divergence is not known.*adapt\(x\)"):
+        model.train_on_batch(VECTORS, LABELS)
+    model.adapt(VECTORS)
+    model.train_on_batch(VECTORS, LABELS)
+    weights = [layer.kl_weight for layer in model.variational_layers]
+    assert weights == pytest.approx([1 / 12 / max(steps, 1)] * 2)
+
+
+def test_what_was_read_off_the_data_outlives_another_compile_and_saving(tmp_path: Path) -> None:
+    x = RNG.normal(size=(200, 3)).astype("float32")
+    model = regressor()
+    model.compile("adam")
+    model.fit(x, 50 + 10 * x[:, :1], verbose=0)
+    model.save(tmp_path / "model.keras")
+    before = model.predict_distribution(x, 20, seed=1).mean
+    for one in (model, kplug.load_model(tmp_path / "model.keras")):
+        one.compile(keras.optimizers.SGD(0.0))
+        one.fit(x[:20], 7 + x[:20, :1], verbose=0)
+        assert one.variational_layers[0].kl_weight == pytest.approx(1 / 200)
+        np.testing.assert_allclose(one.predict_distribution(x, 20, seed=1).mean, before, rtol=1e-5)
+    model.adapt(x[:20], 7 + x[:20, :1])
+    assert model.variational_layers[0].kl_weight == pytest.approx(1 / 20)
+
+
 @pytest.mark.slow
 def test_the_regressor_predicts_in_the_unit_of_the_targets() -> None:
     x = RNG.normal(size=(300, 2)).astype("float32")

@@ -12,8 +12,6 @@ from keras import ops
 from kplug_bayes.prediction.monte_carlo_predictor import predict_distribution
 from kplug_bayes.variational.variational_layer import VariationalLayer
 
-_UNKNOWN = -1.0
-
 
 class BayesianModel(keras.Model):
     """A stack of layers of which some are variational, with the KL divergence weighted by the size of the data.
@@ -45,9 +43,10 @@ class BayesianModel(keras.Model):
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.stack: list[Any] = []
         untrained = {"shape": (), "trainable": False, "autocast": False, "dtype": "float32"}
-        full = keras.initializers.Constant(_UNKNOWN if kl_weight is None else kl_weight)
+        full = keras.initializers.Constant(0.0 if kl_weight is None else kl_weight)
         self.full_kl_weight = self.add_weight(**untrained, initializer=full, name="full_kl_weight")
         self.trained_steps = self.add_weight(**untrained, initializer="zeros", name="trained_steps")
+        self.adapted = self.add_weight(shape=(), dtype="bool", initializer="zeros", trainable=False, name="adapted")
 
     @property
     def variational_layers(self) -> list[VariationalLayer]:
@@ -63,18 +62,25 @@ class BayesianModel(keras.Model):
     def adapt(self, x: Any, y: Any = None) -> None:
         """Take note of how many training samples there are, for the weight of the KL divergence.
 
-        `fit` does it for arrays; call it before where the data are no arrays.
+        The first `fit` with arrays does it, and no later one: that is saved with the model. Call it before where the
+        data are no arrays, or to go on with data of another size.
 
         Args:
-            x: Training samples; only their number matters.
+            x: Training samples, an array; only their number matters.
             y: Their targets, or `None`.
+
+        Raises:
+            ValueError: If the model cannot use the arrays.
         """
-        del y
+        self.check_data(x, y)
+        if not self.built:
+            self.build((None, *x.shape[1:]))
         if self.kl_weight is None:
-            self.full_kl_weight.assign(1.0 / len(keras.tree.flatten(x)[0]))
+            self.full_kl_weight.assign(1.0 / len(x))
         weight = float(ops.convert_to_numpy(self.full_kl_weight))
         for layer in self.variational_layers:
             layer.kl_weight = weight
+        self.adapted.assign(True)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.kl_warmup_steps:
@@ -98,24 +104,39 @@ class BayesianModel(keras.Model):
             ValueError: If the model cannot use the arrays, or does not know the weight of the KL divergence.
         """
         self.check_data(x, y)
-        if isinstance(x, np.ndarray):
-            if not self.built:
-                self.build((None, *x.shape[1:]))
-            if float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN or not self.trained_before:
-                begin = math.floor(len(x) * (1 - (kwargs.get("validation_split") or 0)))
-                self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
-        elif float(ops.convert_to_numpy(self.full_kl_weight)) == _UNKNOWN:
-            raise ValueError(
-                "The weight of the KL divergence is not known: give kl_weight=1 / number of training samples, or call "
-                "`adapt` with an array of as many. Received: kl_weight=None, and data that are no array"
-            )
+        if not isinstance(x, np.ndarray):
+            self.check_ready()
+        elif not self.has_adapted:
+            begin = math.floor(len(x) * (1 - (kwargs.get("validation_split") or 0)))
+            self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
         return super().fit(x, y, *args, **kwargs)
 
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Train the model on one batch as `keras.Model.train_on_batch` does.
+
+        Raises:
+            ValueError: If the model does not know the weight of the KL divergence.
+        """
+        self.check_ready()
+        return super().train_on_batch(*args, **kwargs)
+
     @property
-    def trained_before(self) -> bool:
-        """Whether an optimizer has taken a step."""
-        optimizer = getattr(self, "optimizer", None)
-        return optimizer is not None and int(ops.convert_to_numpy(optimizer.iterations)) > 0
+    def has_adapted(self) -> bool:
+        """Whether `adapt` has read off the training data what it needs; saved with the model."""
+        return bool(ops.convert_to_numpy(self.adapted))
+
+    def check_ready(self) -> None:
+        """Refuse to train before the weight of the KL divergence is known.
+
+        Raises:
+            ValueError: If it is neither given nor read off the training data.
+        """
+        if self.kl_weight is None and not self.has_adapted:
+            raise ValueError(
+                "The weight of the KL divergence is not known: give kl_weight=1 / number of training samples, or call "
+                "`adapt(x)` with all training samples as an array. Received: kl_weight=None, and a batch or data that "
+                "are no array"
+            )
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse data that the model cannot use; only NumPy arrays are looked at."""
