@@ -70,8 +70,11 @@ class BayesianModel(keras.Model):
             y: Their targets, or `None`.
 
         Raises:
-            ValueError: If the model cannot use the arrays.
+            ValueError: If they are no arrays, or such that the model cannot use.
         """
+        x, y = as_array("x", x), as_array("y", y)
+        if not isinstance(x, np.ndarray):
+            raise ValueError(f"`adapt` needs the training samples as an array. Received: x={type(x).__name__}")
         self.check_data(x, y)
         if not self.built:
             self.build((None, *x.shape[1:]))
@@ -80,7 +83,13 @@ class BayesianModel(keras.Model):
         weight = float(ops.convert_to_numpy(self.full_kl_weight))
         for layer in self.variational_layers:
             layer.kl_weight = weight
-        self.adapted.assign(True)
+        if self.adapt_targets(y):
+            self.adapted.assign(True)
+
+    def adapt_targets(self, y: np.ndarray | None) -> bool:
+        """Read off the targets what the model needs to know of them, and say whether it knows all it needs."""
+        del y
+        return True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.kl_warmup_steps:
@@ -98,17 +107,18 @@ class BayesianModel(keras.Model):
             layer.assign_kl_weight(share * self.full_kl_weight)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train the model as `keras.Model.fit` does.
+        """Train the model as `keras.Model.fit` does, on arrays, lists and data frames, or on data that come in batches.
 
         Raises:
             ValueError: If the model cannot use the arrays, or does not know the weight of the KL divergence.
         """
+        x, y = as_array("x", x), as_array("y", y)
         self.check_data(x, y)
         if not isinstance(x, np.ndarray):
             self.check_ready()
         elif not self.has_adapted:
             begin = math.floor(len(x) * (1 - (kwargs.get("validation_split") or 0)))
-            self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
+            self.adapt(x[:begin], None if y is None else y[:begin])
         return super().fit(x, y, *args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
@@ -154,6 +164,30 @@ class BayesianModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kl_weight": self.kl_weight, "kl_warmup_steps": self.kl_warmup_steps}
+
+
+def as_array(name: str, values: Any) -> Any:
+    """Return a list, a data frame or a tensor as an array, and anything else as it is.
+
+    Args:
+        name: What the values are called, for the message.
+        values: What was given.
+
+    Raises:
+        ValueError: If it holds what are no numbers, or rows of different lengths.
+    """
+    if ops.is_tensor(values):
+        return ops.convert_to_numpy(values)
+    if not (isinstance(values, list) or hasattr(values, "to_numpy")):
+        return values
+    try:
+        array = np.asarray(values)
+        return array.astype("float32") if array.dtype.kind in "fO" else array
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be numbers in rows of one length: encode or leave out other columns. "
+            f"Received: {name}={type(values).__name__} ({error})"
+        ) from error
 
 
 def checked_samples(x: Any, model: str, axes: tuple[int, ...], shapes: str) -> None:

@@ -71,7 +71,8 @@ class BayesianRegressor(BayesianModel):
 
     Returns:
         When called: the parameters of `output_distribution`, of shape `(batch_size, 2 * num_outputs)`, for one draw of
-        the weights. `predict` returns means of shape `(n, num_outputs)`, and metrics are of these.
+        the weights. `predict` and `predict_on_batch` return means of shape `(n, num_outputs)`, and metrics are of
+        these.
 
     Raises:
         ValueError: If a parameter is out of range, the data are no vectors of numbers, or a loss is given.
@@ -174,14 +175,28 @@ class BayesianRegressor(BayesianModel):
         parameters = ops.concatenate([loc * self.target_scale + self.target_mean, in_unit], axis=-1)
         return self.output_distribution(parameters)
 
+    def compile(self, optimizer: Any = "adam", loss: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Configure the training as `keras.Model.compile` does, without a loss.
+
+        Raises:
+            ValueError: If a loss is given.
+        """
+        if loss is not None:
+            raise ValueError(
+                "BayesianRegressor computes its own loss, negative log likelihood and KL divergence. Compile it "
+                f"without one: `compile(optimizer)`. Received: loss={loss!r}"
+            )
+        super().compile(optimizer, None, *args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded model as the saved one was; Keras leaves that to whoever overrides `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        if self.loss is not None:
-            raise ValueError(
-                "BayesianRegressor computes its own loss. Compile it without one: compile(optimizer). "
-                f"Received: loss={self.loss!r}"
-            )
         divergence = super().compute_loss(x, y, y_pred, sample_weight, training=training)
         return divergence + self._likelihood(y, y_pred, sample_weight)
 
@@ -194,19 +209,32 @@ class BayesianRegressor(BayesianModel):
         parameters = super().predict(x, *args, **kwargs)
         return ops.convert_to_numpy(self.output_distribution.mean(parameters))
 
-    def adapt(self, x: Any, y: Any = None) -> None:
-        """Take note of how many training samples there are, and of mean and scale of their targets.
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the means of one draw of the weights, as `predict` does."""
+        return ops.convert_to_numpy(self.output_distribution.mean(super().predict_on_batch(x)))
 
-        Args:
-            x: Training samples; only their number matters.
-            y: Their targets, of shape `(n, num_outputs)` or `(n,)`; without them those of before stay.
+    def adapt_targets(self, y: np.ndarray | None) -> bool:
+        """Read mean and scale off the targets; without them those of before stay, if there are any."""
+        if y is None:
+            return self.has_adapted
+        targets = y.astype("float64").reshape(len(y), -1)
+        scale = targets.std(axis=0)
+        self.target_mean.assign(targets.mean(axis=0))
+        self.target_scale.assign(np.where(scale > 0, scale, 1.0))
+        return True
+
+    def check_ready(self) -> None:
+        """Refuse to train before mean and scale of the targets, and the weight of the KL divergence, are known.
+
+        Raises:
+            ValueError: If they have not been read off the training data.
         """
-        super().adapt(x)
-        if y is not None:
-            targets = np.asarray(y, "float64").reshape(len(y), -1)
-            scale = targets.std(axis=0)
-            self.target_mean.assign(targets.mean(axis=0))
-            self.target_scale.assign(np.where(scale > 0, scale, 1.0))
+        if not self.has_adapted:
+            raise ValueError(
+                "Mean and scale of the targets are not known: call `adapt(x, y)` with training samples and targets as "
+                "arrays; with kl_weight=None with all of them, since their number gives the weight of the KL "
+                f"divergence. Received: kl_weight={self.kl_weight}, and a batch or data that are no array"
+            )
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse what are no vectors of numbers; only NumPy arrays are looked at.
