@@ -97,10 +97,11 @@ def test_a_wrong_parameter_of_the_data_set_is_named(parameters: dict[str, Any], 
 
 
 def test_the_weight_of_the_divergence_is_that_of_the_training_samples() -> None:
-    model = classifier()
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(VECTORS, LABELS, verbose=0)
-    assert [layer.kl_weight for layer in model.variational_layers] == pytest.approx([1 / 12] * 2)
+    for options, scale in (({}, 0.001), ({"kl_scale": 1.0}, 1.0)):
+        model = classifier(**options)
+        model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+        model.fit(VECTORS, LABELS, verbose=0)
+        assert [layer.kl_weight for layer in model.variational_layers] == pytest.approx([scale / 12] * 2)
     given = classifier(kl_weight=0.25)
     given.build((None, 3))
     given.adapt(VECTORS)
@@ -109,7 +110,7 @@ def test_the_weight_of_the_divergence_is_that_of_the_training_samples() -> None:
 
 def test_the_weight_of_the_divergence_can_grow_from_nothing() -> None:
     model = classifier(kl_weight=0.5, kl_warmup_steps=4)
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     weights = []
     for _ in range(6):
         model.fit(VECTORS, LABELS, batch_size=12, verbose=0)
@@ -119,18 +120,18 @@ def test_the_weight_of_the_divergence_can_grow_from_nothing() -> None:
 
 def test_data_that_are_no_array_need_the_weight() -> None:
     model = classifier()
-    model.compile("adam", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match="kl_weight=1 / number of training samples"):
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    with pytest.raises(ValueError, match=r"kl_weight=0\.001 / number of training samples"):
         model.fit(Batches(LABELS), verbose=0)
     model.adapt(VECTORS)
     model.fit(Batches(LABELS), verbose=0)
-    assert model.variational_layers[0].kl_weight == pytest.approx(1 / 12)
+    assert model.variational_layers[0].kl_weight == pytest.approx(0.001 / 12)
 
 
 @pytest.mark.parametrize("kl_weight", [None, 0.1])
 def test_a_regressor_needs_the_targets_of_data_that_are_no_array(kl_weight: float | None) -> None:
     model = regressor(kl_weight=kl_weight)
-    model.compile("adam")
+    model.compile("adam", jit_compile=False)
     model.adapt(VECTORS)
     with pytest.raises(ValueError, match=r"Mean and scale of the targets are not known.*adapt\(x, y\)"):
         model.fit(Batches(NUMBERS), verbose=0)
@@ -155,7 +156,7 @@ class Frame:
 @pytest.mark.parametrize("given", [np.ndarray.tolist, Frame, ops.convert_to_tensor], ids=["list", "frame", "tensor"])
 def test_lists_frames_and_tensors_are_taken_for_arrays(given: Any) -> None:
     model = regressor()
-    model.compile("sgd")
+    model.compile("sgd", jit_compile=False)
     model.fit(given(VECTORS), given(NUMBERS), verbose=0)
     assert model.variational_layers[0].kl_weight == pytest.approx(1 / 12)
     assert ops.convert_to_numpy(model.target_mean) == pytest.approx(NUMBERS.mean())
@@ -163,14 +164,14 @@ def test_lists_frames_and_tensors_are_taken_for_arrays(given: Any) -> None:
 
 def test_a_frame_with_words_is_refused_by_name() -> None:
     model = regressor()
-    model.compile("sgd")
+    model.compile("sgd", jit_compile=False)
     with pytest.raises(ValueError, match=r"`x` must be numbers.*Received: x=Frame.*'red'"):
         model.fit(Frame(np.array([[1.0, "red"]], dtype=object)), [1.0])
 
 
 def test_means_are_predicted_whatever_predicts_them() -> None:
     model = regressor(initial_untransformed_scale=-20.0)
-    model.compile("sgd")
+    model.compile("sgd", jit_compile=False)
     model.adapt(VECTORS, NUMBERS)
     means = model.predict_on_batch(VECTORS)
     assert means.shape == (12, 1)
@@ -180,24 +181,24 @@ def test_means_are_predicted_whatever_predicts_them() -> None:
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_batch_needs_the_weight_too(steps: int) -> None:
     model = classifier(kl_warmup_steps=steps)
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     with pytest.raises(ValueError, match=r"KL divergence is not known.*adapt\(x\)"):
         model.train_on_batch(VECTORS, LABELS)
     model.adapt(VECTORS)
     model.train_on_batch(VECTORS, LABELS)
     weights = [layer.kl_weight for layer in model.variational_layers]
-    assert weights == pytest.approx([1 / 12 / max(steps, 1)] * 2)
+    assert weights == pytest.approx([0.001 / 12 / max(steps, 1)] * 2)
 
 
 def test_what_was_read_off_the_data_outlives_another_compile_and_saving(tmp_path: Path) -> None:
     x = RNG.normal(size=(200, 3)).astype("float32")
     model = regressor()
-    model.compile("adam")
+    model.compile("adam", jit_compile=False)
     model.fit(x, 50 + 10 * x[:, :1], verbose=0)
     model.save(tmp_path / "model.keras")
     before = model.predict_distribution(x, 20, seed=1).mean
     for one in (model, kplug.load_model(tmp_path / "model.keras")):
-        one.compile(keras.optimizers.SGD(0.0))
+        one.compile(keras.optimizers.SGD(0.0), jit_compile=False)
         one.fit(x[:20], 7 + x[:20, :1], verbose=0)
         assert one.variational_layers[0].kl_weight == pytest.approx(1 / 200)
         np.testing.assert_allclose(one.predict_distribution(x, 20, seed=1).mean, before, rtol=1e-5)
@@ -256,6 +257,7 @@ def test_the_regressor_refuses_what_it_cannot_use(x: np.ndarray, y: np.ndarray, 
     ("make", "options", "message"),
     [
         (classifier, {"kl_weight": -1.0}, "kl_weight=-1.0"),
+        (classifier, {"kl_scale": -1.0}, "kl_scale=-1.0"),
         (classifier, {"kl_warmup_steps": -1}, "kl_warmup_steps=-1"),
         (classifier, {"units": (0,)}, "units=0"),
         (regressor, {"num_outputs": 0}, "num_outputs=0"),
@@ -286,13 +288,37 @@ def test_pictures_of_a_regressor(tmp_path: Path, columns: int, picture: str) -> 
 
 def test_a_saved_regressor_predicts_alike(tmp_path: Path) -> None:
     model = regressor()
-    model.compile("adam")
+    model.compile("adam", jit_compile=False)
     model.fit(VECTORS, NUMBERS, verbose=0)
     model.save(tmp_path / "model.keras")
     again = kplug.load_model(tmp_path / "model.keras")
     mine, loaded = (one.predict_distribution(VECTORS, 20, seed=1) for one in (model, again))
     np.testing.assert_allclose(loaded.mean, mine.mean, rtol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(again.target_mean), NUMBERS.mean(), rtol=1e-5)
+
+
+def test_the_step_that_predicts_is_compiled_once_for_the_same_options() -> None:
+    class Counted(kplug_bayes.BayesianRegressor):
+        traced = 0
+
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            Counted.traced += 1
+            return super().call(inputs, training=training)
+
+    model = Counted(units=(6,), seed=0)
+    model.adapt(VECTORS, NUMBERS)
+    first = model.predict_distribution(VECTORS, 5, seed=1).mean
+    once = Counted.traced
+    again = model.predict_distribution(VECTORS, 5, seed=1).mean
+    assert Counted.traced == (2 * once if keras.backend.backend() == "torch" else once)
+    np.testing.assert_array_equal(again, first)
+    assert not np.array_equal(model.predict_distribution(VECTORS, 5, seed=2).mean, first)
+    assert model.predict_distribution(VECTORS, 5, quantiles=[0.5]).quantiles.shape == (1, 12, 1)
+    expected = kplug_bayes.predict_distribution(model, VECTORS, 5, seed=1).mean
+    np.testing.assert_allclose(expected, first, rtol=1e-5)
+    model.adapt(VECTORS, NUMBERS + 100)
+    moved = model.predict_distribution(VECTORS, 5, seed=1, quantiles=[0.5]).mean
+    np.testing.assert_allclose(moved, first + 100, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -23,13 +23,15 @@ PositiveInt = Annotated[int, Field(ge=1)]
 _WEN = "Wen et al. (2018), Flipout, https://arxiv.org/abs/1803.04386"
 _BLUNDELL = "Blundell et al. (2015), Weight Uncertainty in Neural Networks, https://arxiv.org/abs/1505.05424"
 
+_WENZEL = "Wenzel et al. (2020), How Good is the Bayes Posterior in Deep Neural Networks Really?, https://arxiv.org/abs/2002.02405"
+
 
 @kplug.component(
     tasks=["image-classification", "tabular-classification"],
     loss="sparse_categorical_crossentropy",
     optimizer="adam",
     metrics=["accuracy"],
-    references=[_WEN, _BLUNDELL],
+    references=[_WEN, _BLUNDELL, _WENZEL],
 )
 @keras.saving.register_keras_serializable(package="bayes")
 class BayesianClassifier(BayesianModel):
@@ -48,8 +50,12 @@ class BayesianClassifier(BayesianModel):
             of activations from layer to layer (He et al. 2015); above 0.
         initial_untransformed_scale: What the untransformed posterior deviations begin at: -5 for deviations near
             0.0067, -3 for 0.049.
-        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for 1 / number of training
-            samples, which gives the evidence lower bound. Less of it gives narrower posteriors.
+        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for `kl_scale` / number of
+            training samples.
+        kl_scale: Share of the KL divergence that counts, at least 0. 1 gives the evidence lower bound, with which a
+            network of many weights stays unsure on few images; less gives narrower posteriors (a cold posterior, as
+            Wenzel et al. 2020 found to predict better), surer and more often right, that say less of what the model
+            does not know. With very many images 1 costs little.
         kl_warmup_steps: Steps of training over which that weight grows from 0.
         seed: Whole number that makes beginning and draws repeat, or `None`.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
@@ -69,6 +75,8 @@ class BayesianClassifier(BayesianModel):
         - Wen et al. (2018), Flipout, https://arxiv.org/abs/1803.04386
         - Blundell et al. (2015), Weight Uncertainty in Neural Networks, https://arxiv.org/abs/1505.05424
         - He et al. (2015), Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
+        - Wenzel et al. (2020), How Good is the Bayes Posterior in Deep Neural Networks Really?,
+          https://arxiv.org/abs/2002.02405
 
     Example:
 
@@ -92,11 +100,12 @@ class BayesianClassifier(BayesianModel):
         prior_scale: Annotated[float, Field(gt=0)] = 1.0,
         initial_untransformed_scale: float = -5.0,
         kl_weight: Annotated[float, Field(ge=0)] | None = None,
+        kl_scale: Annotated[float, Field(ge=0)] = 0.001,
         kl_warmup_steps: Annotated[int, Field(ge=0)] = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(kl_weight=kl_weight, kl_warmup_steps=kl_warmup_steps, **kwargs)
+        super().__init__(kl_weight=kl_weight, kl_scale=kl_scale, kl_warmup_steps=kl_warmup_steps, **kwargs)
         if checked_count("num_classes", num_classes) < 2:
             raise ValueError(f"`num_classes` must be at least 2. Received: num_classes={num_classes}")
         self.num_classes = int(num_classes)

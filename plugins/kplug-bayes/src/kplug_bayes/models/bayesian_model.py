@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kplug_bayes.prediction.monte_carlo_predictor import predict_distribution
+from kplug_bayes.checked_numbers import check_number
+from kplug_bayes.prediction.monte_carlo_predictor import MonteCarloPredictor
 from kplug_bayes.variational.variational_layer import VariationalLayer
 
 
@@ -19,8 +20,9 @@ class BayesianModel(keras.Model):
     A subclass puts its layers on the stack in `build`, by `append`.
 
     Args:
-        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for 1 / number of training
-            samples, by `adapt`.
+        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for `kl_scale` / number of
+            training samples, by `adapt`.
+        kl_scale: Share of the KL divergence that counts, at least 0; 1 gives the evidence lower bound.
         kl_warmup_steps: Steps of training over which that weight grows from 0, at least 0.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
 
@@ -28,20 +30,26 @@ class BayesianModel(keras.Model):
         ValueError: If a parameter is out of range.
     """
 
-    def __init__(self, kl_weight: float | None = None, kl_warmup_steps: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, kl_weight: float | None = None, kl_scale: float = 1.0, kl_warmup_steps: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if kl_weight is not None and not 0 <= kl_weight < math.inf:
             raise ValueError(
-                "`kl_weight` must be at least 0, or None for 1 / number of training samples. "
+                "`kl_weight` must be at least 0, or None for kl_scale / number of training samples. "
                 f"Received: kl_weight={kl_weight}"
             )
+        check_number("kl_scale", kl_scale, 0)
         if isinstance(kl_warmup_steps, bool) or int(kl_warmup_steps) != kl_warmup_steps or kl_warmup_steps < 0:
             raise ValueError(
                 f"`kl_warmup_steps` must be a whole number of at least 0. Received: kl_warmup_steps={kl_warmup_steps}"
             )
         self.kl_weight = kl_weight
+        self.kl_scale = kl_scale
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.stack: list[Any] = []
+        self._predictor: MonteCarloPredictor | None = None
+        self._predictor_made_with = ""
         untrained = {"shape": (), "trainable": False, "autocast": False, "dtype": "float32"}
         full = keras.initializers.Constant(0.0 if kl_weight is None else kl_weight)
         self.full_kl_weight = self.add_weight(**untrained, initializer=full, name="full_kl_weight")
@@ -79,7 +87,7 @@ class BayesianModel(keras.Model):
         if not self.built:
             self.build((None, *x.shape[1:]))
         if self.kl_weight is None:
-            self.full_kl_weight.assign(1.0 / len(x))
+            self.full_kl_weight.assign(self.kl_scale / len(x))
         weight = float(ops.convert_to_numpy(self.full_kl_weight))
         for layer in self.variational_layers:
             layer.kl_weight = weight
@@ -143,9 +151,9 @@ class BayesianModel(keras.Model):
         """
         if self.kl_weight is None and not self.has_adapted:
             raise ValueError(
-                "The weight of the KL divergence is not known: give kl_weight=1 / number of training samples, or call "
-                "`adapt(x)` with all training samples as an array. Received: kl_weight=None, and a batch or data that "
-                "are no array"
+                f"The weight of the KL divergence is not known: give kl_weight={self.kl_scale:g} / number of training "
+                "samples, or call `adapt(x)` with all training samples as an array. Received: kl_weight=None, and a "
+                "batch or data that are no array"
             )
 
     def check_data(self, x: Any, y: Any = None) -> None:
@@ -155,15 +163,25 @@ class BayesianModel(keras.Model):
     def predict_distribution(self, x: Any, samples: int | None = None, **options: Any) -> Any:
         """Return the predictive distribution, as `kplug_bayes.predict_distribution` does.
 
+        The step that predicts is compiled by the first call, and kept until one has other options; `seed` may differ.
+
         Args:
             x: Samples as the model takes them.
             samples: Draws, 100 by default.
             **options: Arguments of `MonteCarloPredictor`.
         """
-        return predict_distribution(self, x, samples, **options)
+        seed = options.pop("seed", None)
+        deterministic = [layer.deterministic for layer in self.variational_layers]
+        made_with = repr((samples, sorted(options.items()), deterministic))
+        if self._predictor is None or self._predictor_made_with != made_with:
+            self._predictor = MonteCarloPredictor(self, samples, **options)
+            self._predictor_made_with = made_with
+        self._predictor.seed = seed
+        return self._predictor(x)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kl_weight": self.kl_weight, "kl_warmup_steps": self.kl_warmup_steps}
+        weighting = {name: getattr(self, name) for name in ("kl_weight", "kl_scale", "kl_warmup_steps")}
+        return {**super().get_config(), **weighting}
 
 
 def as_array(name: str, values: Any) -> Any:

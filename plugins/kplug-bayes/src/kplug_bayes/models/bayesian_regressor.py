@@ -60,8 +60,9 @@ class BayesianRegressor(BayesianModel):
             have a scale near 1; above 0.
         initial_untransformed_scale: What the untransformed posterior deviations begin at: -3 for deviations near
             0.049, -5 for 0.0067.
-        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for 1 / number of training
-            samples, which gives the evidence lower bound.
+        kl_weight: What the KL divergence is multiplied by in the loss, at least 0; `None` for `kl_scale` / number of
+            training samples.
+        kl_scale: Share of the KL divergence that counts, at least 0; 1 gives the evidence lower bound.
         kl_warmup_steps: Steps of training over which that weight grows from 0.
         seed: Whole number that makes beginning and draws repeat, or `None`.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
@@ -105,11 +106,12 @@ class BayesianRegressor(BayesianModel):
         input_scale: Annotated[float, Field(gt=0)] = 4.0,
         initial_untransformed_scale: float = -3.0,
         kl_weight: Annotated[float, Field(ge=0)] | None = None,
+        kl_scale: Annotated[float, Field(ge=0)] = 1.0,
         kl_warmup_steps: Annotated[int, Field(ge=0)] = 0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(kl_weight=kl_weight, kl_warmup_steps=kl_warmup_steps, **kwargs)
+        super().__init__(kl_weight=kl_weight, kl_scale=kl_scale, kl_warmup_steps=kl_warmup_steps, **kwargs)
         self.num_outputs = checked_count("num_outputs", num_outputs)
         self.units = tuple(checked_count("units", count) for count in units)
         if activation not in _ACTIVATIONS:
