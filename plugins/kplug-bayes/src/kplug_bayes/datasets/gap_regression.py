@@ -8,6 +8,9 @@ import kplug
 import numpy as np
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import check_count, check_number, check_seed
+from kplug_bayes.datasets.three_splits import Fraction, Seed, split_sizes
+
 _FOONG = "Foong et al. (2019), 'In-Between' Uncertainty in Bayesian Neural Networks, https://arxiv.org/abs/1906.11537"
 
 
@@ -21,9 +24,9 @@ def gap_regression(
     gap: Annotated[float, Field(ge=0, lt=2)] = 0.8,
     noise: Annotated[float, Field(ge=0)] = 0.1,
     heteroscedastic: bool = False,
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
+    validation_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.2,
+    seed: Seed = 0,
 ) -> kplug.Dataset:
     """A noisy wave over one feature that has no samples in the middle; needs no download.
 
@@ -59,36 +62,19 @@ def gap_regression(
     >>> data.train[0].shape, bool(abs(data.train[0]).min() > 0.4)
     ((72, 1), True)
     """
-    _check(num_samples, gap, noise, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
+    check_count("num_samples", num_samples, least=20)
+    check_number("gap", gap, 0, 2, ends="[)")
+    check_number("noise", noise, 0)
+    check_seed(seed)
+    _, validation, test = split_sizes(num_samples, validation_fraction, test_fraction)
     random = np.random.default_rng(seed)
     distance = random.uniform(gap / 2, 1, num_samples)
     x = np.where(random.random(num_samples) < 0.5, -distance, distance)
     deviation = noise * (1 + x) if heteroscedastic else noise
     y = np.sin(4 * x) + deviation * random.standard_normal(num_samples)
-    test = max(1, round(test_fraction * num_samples))
-    validation = max(1, round(validation_fraction * (num_samples - test)))
     # Drawn independently, the samples need no shuffling.
     columns = [values.astype("float32")[:, np.newaxis] for values in (x, y)]
     splits = [tuple(np.split(column, [test, test + validation])) for column in columns]
     parts = [(splits[0][part], splits[1][part]) for part in range(3)]
     info = {"input_shape": (1,), "num_features": 1, "feature_names": ("x",)}
     return kplug.Dataset(train=parts[2], validation=parts[1], test=parts[0], info=info)
-
-
-def _check(num_samples: int, gap: float, noise: float, seed: int, **fractions: float) -> None:
-    if isinstance(num_samples, bool) or num_samples != int(num_samples) or num_samples < 20:
-        raise ValueError(f"`num_samples` must be a whole number, at least 20. Received: num_samples={num_samples!r}")
-    if not 0 <= gap < 2:
-        raise ValueError(f"`gap` must be at least 0 and less than 2, the range of x. Received: gap={gap!r}")
-    if not 0 <= noise < float("inf"):
-        raise ValueError(f"`noise` must be a number, at least 0. Received: noise={noise!r}")
-    if isinstance(seed, bool) or seed != int(seed) or not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be a whole number from 0 to 4294967295. Received: seed={seed!r}")
-    for name, fraction in fractions.items():
-        if not 0 < fraction < 1:
-            raise ValueError(f"`{name}` must be greater than 0 and less than 1. Received: {name}={fraction!r}")
-    if (1 - fractions["test_fraction"]) * (1 - fractions["validation_fraction"]) * num_samples < 1.5:
-        raise ValueError(
-            "`test_fraction` and `validation_fraction` leave nothing to train on. "
-            f"Received: {', '.join(f'{name}={value!r}' for name, value in fractions.items())}"
-        )
