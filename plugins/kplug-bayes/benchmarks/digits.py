@@ -4,7 +4,7 @@
 
 trains three on the core's split of scikit-learn's digits (1,293 images; 144 for validation, 360 test images), with the
 same layers, optimizer, batches and epochs: ordinary weights (`plain`), flipout with a thousandth of the KL divergence
-(`flipout`, a weight that was chosen for its calibration on the validation images with seed 0), and flipout with all of
+(`flipout`, the default, chosen for its calibration on the validation images with seed 0), and flipout with all of
 it (`flipout_elbo`). The plain network's probabilities are those of its one prediction, the others' the mean over 100
 draws. It prints a JSON line per seed and model, and writes `benchmarks/results/digits.json`. KERAS_BACKEND chooses the
 backend. With 360 images and three of them wrong, an accuracy has a standard error of 0.005, and calibration errors that
@@ -29,8 +29,8 @@ import kplug_bayes
 FILTERS, UNITS = (32, 64), 64
 EPOCHS, BATCH_SIZE, RATE = 150, 64, 1e-3
 DRAWS = 100
-KL_SHARES = {"flipout": 0.001, "flipout_elbo": 1.0}
-NAMES = ("plain", *KL_SHARES)
+KL_SCALES = {"flipout": 0.001, "flipout_elbo": 1.0}
+NAMES = ("plain", *KL_SCALES)
 
 
 def plain(seed: int) -> Any:
@@ -50,10 +50,10 @@ def plain(seed: int) -> Any:
     return keras.Sequential(layers)
 
 
-def bayesian(seed: int, kl_weight: float) -> Any:
+def bayesian(seed: int, kl_scale: float) -> Any:
     """Return the flipout network."""
     keras.utils.set_random_seed(seed)
-    return kplug_bayes.BayesianClassifier(10, filters=FILTERS, units=(UNITS,), kl_weight=kl_weight, seed=seed)
+    return kplug_bayes.BayesianClassifier(10, FILTERS, (UNITS,), activation="relu", kl_scale=kl_scale, seed=seed)
 
 
 def trained(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
@@ -64,7 +64,7 @@ def trained(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
 
 def measured(name: str, seed: int, data: Any) -> dict[str, Any]:
     start = time.perf_counter()
-    made = plain(seed) if name == "plain" else bayesian(seed, KL_SHARES[name] / len(data.train[0]))
+    made = plain(seed) if name == "plain" else bayesian(seed, KL_SCALES[name])
     model = trained(made, *data.train)
     seconds = time.perf_counter() - start
     x, y = data.test
@@ -97,7 +97,7 @@ def main(seeds: int) -> None:
         "epochs": EPOCHS,
         "batch_size": BATCH_SIZE,
         "learning_rate": RATE,
-        "kl_weight_times_samples": KL_SHARES,
+        "kl_weight_times_samples": KL_SCALES,
         "draws": DRAWS,
         "training_samples": len(data.train[0]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_the_noise_may_grow_to_the_right() -> None:
         ({"noise": -1.0}, "noise=-1.0"),
         ({"seed": -1}, "seed=-1"),
         ({"test_fraction": 1.0}, "test_fraction=1.0"),
-        ({"num_samples": 20, "test_fraction": 0.99}, "leave nothing to train on"),
+        ({"num_samples": 20, "test_fraction": 0.99}, "must leave samples to train on"),
     ],
 )
 def test_a_wrong_parameter_of_the_data_set_is_named(parameters: dict[str, Any], message: str) -> None:
@@ -333,3 +334,16 @@ def test_what_is_not_known_grows_in_the_gap() -> None:
         model.predict_distribution(x, samples=200, seed=0).epistemic_std.mean() for x in (inside, data.test[0])
     )
     assert within / outside > 4
+
+
+@pytest.mark.slow
+def test_the_example_of_turned_digits_knows_less_as_they_turn(tmp_path: Path, capsys: Any) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "rotated_digits.py"))
+    example["main"](str(tmp_path / "digits.png"), epochs=10)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "°" in line]
+    right = {row[0]: float(row[1]) for row in rows}
+    unknown = {row[0]: float(row[3]) for row in rows}
+    assert len(rows) == 12
+    assert right["0°"] > 0.9
+    assert unknown["25°"] > 2 * unknown["0°"]
+    assert (tmp_path / "digits.png").stat().st_size > 0
