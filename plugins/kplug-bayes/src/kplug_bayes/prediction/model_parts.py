@@ -1,0 +1,26 @@
+"""The layers of a model, those of nested models included, and the states of its seed generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+_SEED_STATE = "seed_generator_state"
+"""The name of the variable of each keras.random.SeedGenerator."""
+
+
+def nested_layers(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, those of models and wrappers among them too, in the order they were made in."""
+    for layer in getattr(model, "layers", []):
+        yield layer
+        yield from nested_layers(layer)
+    if isinstance(model, keras.layers.Wrapper):
+        yield model.layer
+        yield from nested_layers(model.layer)
+
+
+def seed_states(model: keras.Model) -> list[Any]:
+    """Return the variables of the seed generators by which a model's layers draw."""
+    return [variable for variable in model.non_trainable_variables if variable.name == _SEED_STATE]
