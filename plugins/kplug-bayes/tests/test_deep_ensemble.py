@@ -44,6 +44,53 @@ def test_members_begin_differently_and_repeat_with_a_seed(model: Any) -> None:
         assert not np.allclose(mine, different)
 
 
+def test_a_function_is_given_a_seed_by_name_only() -> None:
+    given: list[int] = []
+
+    def with_units(units: int = 4) -> Any:
+        given.append(units)
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+
+    def with_both(units: int = 3, *, seed: int) -> Any:
+        given.append(seed)
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+
+    assert kplug_bayes.DeepEnsemble(with_units, members=2).members[1].output_shape == (None, 4)
+    assert given == [4, 4]
+    assert kplug_bayes.DeepEnsemble(with_both, members=2).members[1].output_shape == (None, 3)
+    assert len(set(given)) == 3
+
+
+def test_members_have_what_the_model_has_adapted_and_frozen() -> None:
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.array([[50.0], [70.0]], "float32"))
+    frozen = keras.layers.Dense(1, kernel_initializer=keras.initializers.RandomNormal(seed=3), trainable=False)
+    dense = keras.layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(seed=4))
+    inner = keras.Sequential([frozen, keras.layers.Dropout(0.5)])
+    model = keras.Sequential([keras.Input((1,)), normalization, inner, dense])
+    frozen.kernel.assign([[2.0]])
+    frozen.bias.assign([0.5])
+    ensemble = kplug_bayes.DeepEnsemble(model, members=2, seed=0)
+    for member in ensemble.members:
+        # (60 - 60) / 10 * 2 + 0.5 and (80 - 60) / 10 * 2 + 0.5
+        before = keras.Sequential(member.layers[:-1])
+        outputs = ops.convert_to_numpy(before(np.array([[60.0], [80.0]], "float32")))
+        np.testing.assert_allclose(outputs, [[0.5], [4.5]], rtol=1e-5)
+        assert not np.allclose(ops.convert_to_numpy(member.layers[-1].kernel), ops.convert_to_numpy(dense.kernel))
+    states = [ops.convert_to_numpy(member.layers[1].layers[1].seed_generator.state) for member in ensemble.members]
+    assert not np.array_equal(*states)
+
+
+def test_members_have_the_vocabulary_that_the_model_has_adapted() -> None:
+    lookup = keras.layers.IntegerLookup()
+    lookup.adapt(np.array([30, 30, 10]))
+    embedding = keras.layers.Embedding(3, 2)
+    model = keras.Sequential([keras.Input((1,), dtype="int64"), lookup, embedding])
+    ensemble = kplug_bayes.DeepEnsemble(model, members=2, seed=0)
+    for member in ensemble.members:
+        assert ops.convert_to_numpy(member.layers[0](np.array([30, 10, 5]))).tolist() == [1, 2, 0]
+
+
 def test_members_of_a_model_have_optimizers_of_their_own() -> None:
     ensemble = kplug_bayes.DeepEnsemble(network(), members=2)
     histories = ensemble.fit(X, Y, epochs=3, verbose=0)
@@ -96,6 +143,7 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
     [
         (network, 1, "`members` must be at least 2. Received: members=1"),
         ("network", 2, "Received: model=str"),
+        (lambda units, seed: units, 2, "default values, or wrap it in a lambda. Received: one that needs units"),
         (lambda: 3, 2, "must return a keras.Model. Received: one that returns int"),
     ],
 )

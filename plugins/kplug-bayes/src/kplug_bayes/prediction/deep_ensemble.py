@@ -27,8 +27,10 @@ class DeepEnsemble:
     and their disagreement told apart by `predict_distribution`. No member need draw.
 
     Args:
-        model: A built model that the members are made like, compiled or not; or a function that makes a member: of the
-            member's seed, or without arguments. All seeds in what it returns are then replaced, unless it takes one.
+        model: A built model that the members are made like, compiled or not; or a function that makes a member. With a
+            parameter `seed` it is called with the member's seed; without one it is called without arguments, and all
+            seeds in what it returns are replaced. What no optimizer trains, such as adapted statistics and frozen
+            weights, the members take from the model.
         members: Number of members, at least 2.
         bootstrap: Whether each member is trained on a draw of the data, with replacement, of the data's size.
         seed: Whole number that makes beginnings and bootstraps repeat, or `None`.
@@ -161,9 +163,26 @@ def _member(model: Any, seed: int) -> keras.Model:
         raise ValueError(
             f"`model` must be a keras.Model, or a function that makes one. Received: model={type(model).__name__}"
         )
-    made = model(seed) if inspect.signature(model).parameters else model()
+    seeded = _takes_a_seed(model)
+    made = model(seed=seed) if seeded else model()
     if not isinstance(made, keras.Model):
         raise ValueError(
             f"The function given as `model` must return a keras.Model. Received: one that returns {type(made).__name__}"
         )
-    return made if inspect.signature(model).parameters else reseeded(made, seed)
+    return made if seeded else reseeded(made, seed)
+
+
+def _takes_a_seed(make: Callable[..., keras.Model]) -> bool:
+    """Say whether a function has a parameter `seed`, and refuse one that needs others."""
+    parameters = inspect.signature(make).parameters.values()
+    optional = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    seeded = any(one.name == "seed" and one.kind in by_name for one in parameters)
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in optional]
+    others = [name for name in needed if not (name == "seed" and seeded)]
+    if others:
+        raise ValueError(
+            "The function given as `model` is called with `seed` alone, or without arguments: give its other "
+            f"parameters default values, or wrap it in a lambda. Received: one that needs {', '.join(others)}"
+        )
+    return seeded
