@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import keras
@@ -151,6 +153,138 @@ def test_an_ensemble_of_models_that_do_not_draw() -> None:
     np.testing.assert_allclose(found.aleatoric_std, 0.0)
 
 
+@keras.saving.register_keras_serializable(package="bayes_tests")
+class AddedNoise(keras.layers.Layer):  # type: ignore[misc]
+    """As a third party writes it: noise at all times, from a generator of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.generator = keras.random.SeedGenerator(3)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + keras.random.normal(ops.shape(inputs), seed=self.generator)
+
+
+def test_any_layer_with_a_seed_generator_may_draw() -> None:
+    inputs = keras.Input((3,))
+    dropped = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs, training=True))
+    found = kplug_bayes.predict_distribution(dropped, np.ones((50, 3), "float32"), samples=200, task="regression")
+    # Values are 0 or 2.
+    np.testing.assert_allclose(found.epistemic_std.mean(), 1.0, atol=0.02)
+    noisy = keras.Sequential([keras.Input((3,)), AddedNoise()])
+    found = kplug_bayes.predict_distribution(noisy, np.zeros((50, 3), "float32"), samples=200, task="regression")
+    np.testing.assert_allclose(found.epistemic_std.mean(), 1.0, atol=0.03)
+    plain = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.5)])
+    with pytest.raises(ValueError, match="nothing that draws"):
+        kplug_bayes.predict_distribution(plain, X, task="regression")
+
+
+def test_members_that_draw_and_that_do_not_count_alike() -> None:
+    calls: list[int] = []
+
+    @keras.saving.register_keras_serializable(package="bayes_tests")
+    class Counted(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            calls.append(1)
+            return inputs + 5.0
+
+    models = [
+        keras.Sequential([keras.Input((3,)), AddedNoise()]),
+        keras.Sequential([keras.Input((3,)), Counted()]),
+    ]
+    found = kplug_bayes.predict_distribution(models, np.zeros((40, 3), "float32"), 50, task="regression")
+    np.testing.assert_allclose(found.mean.mean(), 2.5, atol=0.05)
+    np.testing.assert_allclose(found.epistemic_std.mean(), np.sqrt(2.5**2 + 0.5), atol=0.05)
+    assert len(calls) <= 3
+
+
+def test_an_output_layer_in_a_nested_model_is_seen() -> None:
+    inner = keras.Sequential([kplug_bayes.DenseFlipout(2), kplug_bayes.IndependentNormal(1)])
+    found = kplug_bayes.predict_distribution(keras.Sequential([keras.Input((3,)), inner]), X, 5)
+    assert found.mean.shape == (7, 1)
+    assert (found.aleatoric_std > 0).all()
+    inner = keras.Sequential([kplug_bayes.MCDropout(0.5), keras.layers.Dense(2, "softmax")])
+    found = kplug_bayes.predict_distribution(keras.Sequential([keras.Input((3,)), inner]), X, 5)
+    assert found.mutual_information.shape == (7,)
+
+
+def test_an_output_layer_that_is_not_at_the_end_is_refused() -> None:
+    layers = [kplug_bayes.IndependentNormal(1, name="normal"), keras.layers.Dense(1)]
+    with pytest.raises(ValueError, match="What comes after normal is not the distribution"):
+        kplug_bayes.predict_distribution(keras.Sequential([keras.Input((2,)), *layers]), X[:, :2])
+    inputs = keras.Input((2,))
+    scaled = keras.Model(inputs, kplug_bayes.IndependentNormal(1, name="normal")(inputs) * 2.0)
+    with pytest.raises(ValueError, match="What comes after normal is not the distribution"):
+        kplug_bayes.predict_distribution(scaled, X[:, :2])
+
+
+def test_several_outputs_are_refused() -> None:
+    inputs = keras.Input((3,))
+    outputs = [keras.layers.Dense(1)(kplug_bayes.MCDropout(0.5)(inputs)) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"must have one output: .*keras\.Model.*with 2 outputs"):
+        kplug_bayes.predict_distribution(keras.Model(inputs, outputs), X, task="regression")
+
+
+def test_large_outputs_are_predicted_in_smaller_batches() -> None:
+    layers = [kplug_bayes.MCDropout(0.5), keras.layers.Dense(784)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    x = np.ones((300, 3), "float32")
+    found = kplug_bayes.predict_distribution(model, x, task="regression", quantiles=(0.5,))
+    assert found.mean.shape == (300, 784)
+
+
+def test_a_batch_that_memory_does_not_hold_is_refused() -> None:
+    repeated = keras.layers.Lambda(lambda t: ops.repeat(t, 1000, axis=-1), output_shape=(3000,))
+    model = keras.Sequential([keras.Input((3,)), kplug_bayes.MCDropout(0.5), repeated])
+    with pytest.raises(
+        ValueError, match=r"Give a smaller `batch_size`, or None\. Received: batch_size=7, samples=5000"
+    ):
+        kplug_bayes.predict_distribution(model, X, 5000, task="regression", batch_size=7)
+
+
+def test_one_draw_of_a_model_that_draws_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`samples` must be at least 2 of a model that draws.*samples=1"):
+        kplug_bayes.predict_distribution(classifier(), X, samples=1)
+
+
+def test_lists_of_numbers_are_arrays() -> None:
+    model = classifier()
+    mine, same = (kplug_bayes.predict_distribution(model, x, 5, seed=0).mean for x in (X.tolist(), X))
+    np.testing.assert_allclose(mine, same, rtol=1e-5)
+
+
+def test_the_step_is_compiled_anew_when_a_layer_is_changed_only() -> None:
+    traced: list[int] = []
+
+    @keras.saving.register_keras_serializable(package="bayes_tests")
+    class Traced(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            traced.append(1)
+            return inputs
+
+    dropout = kplug_bayes.MCDropout(0.5)
+    model = keras.Sequential([keras.Input((3,)), Traced(), dropout, keras.layers.Dense(2, "softmax")])
+    traced.clear()
+    for _ in range(3):
+        kplug_bayes.predict_distribution(model, X, 5)
+    if keras.backend.backend() != "torch":
+        assert len(traced) == 1
+    dropout.deterministic = True
+    with pytest.raises(ValueError, match="switched off"):
+        kplug_bayes.predict_distribution(model, X, 5)
+
+
+def test_a_step_that_is_kept_sees_new_weights_and_does_not_keep_its_model() -> None:
+    model = classifier()
+    before = kplug_bayes.predict_distribution(model, X, 5, seed=0).mean
+    model.layers[0].kernel.assign(3 * ops.ones((3, 8)))
+    assert not np.allclose(kplug_bayes.predict_distribution(model, X, 5, seed=0).mean, before)
+    reference = weakref.ref(model)
+    del model
+    gc.collect()
+    assert reference() is None
+
+
 def test_what_cannot_vary_is_refused() -> None:
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "softmax")])
     with pytest.raises(ValueError, match="nothing that draws"):
@@ -169,6 +303,7 @@ def test_what_cannot_vary_is_refused() -> None:
             "`task` must be one of 'regression', 'classification', 'binary'. Received: task='ranking'",
         ),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 to 4294967295. Received: seed=-1"),
     ],
 )
 def test_a_wrong_parameter_is_named(options: dict[str, Any], message: str) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kplug_bayes.outputs.distribution_layer import DistributionLayer
-from kplug_bayes.prediction.compiled_step import compiled_step
-from kplug_bayes.prediction.prediction_task import TASKS, Task, check_can_vary, output_layer_of, task_of
+from kplug_bayes.checked_numbers import check_seed
+from kplug_bayes.prediction.prediction_step import prediction_step
+from kplug_bayes.prediction.prediction_task import TASKS, Task, output_layer_of, refuse_without_spread, task_of
 from kplug_bayes.prediction.predictive_distribution import (
     ClassificationPrediction,
     RegressionPrediction,
@@ -24,29 +23,34 @@ from kplug_bayes.variational.variational_layer import checked_count
 
 Prediction = RegressionPrediction | ClassificationPrediction
 
-_LARGEST_NUMBER_OF_DRAWS = 10_000_000
-"""Numbers that one batch of draws may hold, 40 MB each for means, variances and targets."""
+_SAMPLES_OF_A_STEP = 256
+_NUMBERS_OF_A_BATCH = 10_000_000
+"""Numbers of the draws of a batch whose size is not given: 40 MB each for means, variances and targets."""
+_LARGEST_NUMBER_OF_DRAWS = 100_000_000
+"""Numbers that they may have at all: about 4 GB, with what is computed of them."""
 
 
 class MonteCarloPredictor:
     """Predicts many times, and says how far and why the predictions lie apart.
 
     It takes a model with variational layers or `MCDropout`, one that ends with an output layer such as
-    `IndependentNormal`, one with both, or several models (a `DeepEnsemble`). The step that predicts is compiled when it
-    is first called, and used for all draws and further calls. Results are reduced batch by batch, so that memory
-    depends on the size of a batch and not on the number of samples. The model is left as it was: weights, seed
-    generators, and what it was compiled with.
+    `IndependentNormal`, one with both, or several models (a `DeepEnsemble`). What draws is found out by predicting
+    once: any layer with a `keras.random.SeedGenerator` of its own may, Keras' Dropout called with `training=True` too.
+    The step that predicts is compiled when it is first called, and used for all draws and further calls, and by other
+    predictors of the model until an attribute of one of its layers is set. Results are reduced batch by batch, so
+    that memory depends on the size of a batch and not on the number of samples. The model is left as it was: weights,
+    seed generators, and what it was compiled with.
 
     Args:
         model: A built model, a list of such, or a `DeepEnsemble`.
-        samples: Draws of each model, at least 1; by default 100 for a single model, and 100 over all members of an
-            ensemble whose members draw. One that does not draw predicts once; its output layer's noise is drawn
-            `samples` times.
+        samples: Draws of each model that draws, at least 1, and at least 2 of a single one; by default 100 for a single
+            model, and 100 over all members of an ensemble. One that does not draw predicts once, and counts as much as
+            the others; its output layer's noise is drawn `samples` times.
         task: `"regression"`, `"classification"` (probabilities of classes that exclude each other) or `"binary"` (of
             such that do not); by default what the output layer or the last activation says.
         from_logits: Whether a model without an output layer puts out logits.
         quantiles: Levels of the quantiles, between 0 and 1; the lowest and the highest bound the credible interval.
-        batch_size: Samples of one step.
+        batch_size: Samples of one step; by default 256, or fewer where outputs are large.
         keep_draws: Whether results have all draws, in `draws`.
         seed: Whole number that makes the draws repeat from call to call, or `None`.
 
@@ -70,7 +74,7 @@ class MonteCarloPredictor:
         task: Task | None = None,
         from_logits: bool = False,
         quantiles: Sequence[float] = (0.05, 0.5, 0.95),
-        batch_size: int = 256,
+        batch_size: int | None = None,
         keep_draws: bool = False,
         seed: int | None = None,
     ) -> None:
@@ -84,69 +88,98 @@ class MonteCarloPredictor:
         self.task = task or task_of(self.models[0], self.layers[0])
         self.quantiles = _checked_levels(quantiles)
         self.from_logits = from_logits
-        self.batch_size = checked_count("batch_size", batch_size)
+        self.batch_size = None if batch_size is None else checked_count("batch_size", batch_size)
         self.keep_draws = keep_draws
+        if seed is not None:
+            check_seed(seed)
         self.seed = seed
-        draws = check_can_vary(self.models, self.layers[0])
         default = math.ceil(100 / len(self.models))
         self.samples = default if samples is None else checked_count("samples", samples)
-        noise = self.layers[0] is not None and self.task == "regression"
-        # Without noise to draw, another prediction of what does not draw is the same again.
-        self.draws_of_each = self.samples if draws or noise else 1
         self._steps = [
-            compiled_step(one, self._computing(layer)) for one, layer in zip(self.models, self.layers, strict=True)
+            prediction_step(one, layer, self.task, from_logits)
+            for one, layer in zip(self.models, self.layers, strict=True)
         ]
 
     def __call__(self, x: Any) -> Any:
         """Return the predictive distribution.
 
         Args:
-            x: Samples as the model takes them: an array, or a structure of arrays, of `n` samples.
+            x: Samples as the model takes them: an array, a list of numbers, or a structure of arrays, of `n` samples.
 
         Returns:
             A `RegressionPrediction`, or a `ClassificationPrediction`.
 
         Raises:
-            ValueError: If there are no samples, or outputs that should be probabilities are not.
+            ValueError: If there are no samples, the model has no spread of any kind or several outputs, or outputs that
+                should be probabilities are not.
         """
-        x = keras.tree.map_structure(np.asarray, x)
+        x = _arrays(x)
         count = len(keras.tree.flatten(x)[0])
         if count == 0:
             raise ValueError("`x` must have one sample at least. Received: x with 0 samples")
-        size = min(self.batch_size, count)
-        with _left_as_they_were(self.models, self.seed):
-            parts = [self._of_batch(x, start, min(start + size, count), size) for start in range(0, count, size)]
+        size = min(self.batch_size or _SAMPLES_OF_A_STEP, count)
+        states = self._beginnings()
+        batch = _rows(x, 0, size, size)
+        numbers = max(step.look(batch, mine) for step, mine in zip(self._steps, states, strict=True))
+        times = self._times()
+        size = self._fitting(size, numbers * max(times) * len(times))
+        parts = [
+            self._of_batch(x, start, min(start + size, count), size, times, states) for start in range(0, count, size)
+        ]
         return _joined(parts)
 
-    def _of_batch(self, x: Any, start: int, stop: int, size: int) -> Prediction:
-        # A last batch that is smaller is filled up: the step is compiled for one size.
-        rows = np.minimum(np.arange(start, start + size), stop - 1)
-        batch = keras.tree.map_structure(lambda array: ops.convert_to_tensor(array[rows]), x)
+    def _beginnings(self) -> list[list[Any]]:
+        """Return new states of all seed generators."""
+        children = iter(np.random.SeedSequence(self.seed).spawn(sum(len(step.generators) for step in self._steps)))
+        return [
+            [ops.convert_to_tensor((next(children).generate_state(2) >> 1), variable.dtype) for variable in generators]
+            for generators in (step.generators for step in self._steps)
+        ]
+
+    def _times(self) -> list[int]:
+        """Return how often each model predicts."""
+        alone = len(self.models) == 1
+        if alone and not self._steps[0].draws and self.layers[0] is None:
+            refuse_without_spread(self.models[0])
+        if alone and self._steps[0].draws and self.samples < 2:
+            raise ValueError(
+                "`samples` must be at least 2 of a model that draws: one draw has no spread. "
+                f"Received: samples={self.samples}"
+            )
+        noise = self.layers[0] is not None and self.task == "regression"
+        # Without noise to draw, another prediction of what does not draw is the same again.
+        return [self.samples if step.draws or noise else 1 for step in self._steps]
+
+    def _fitting(self, size: int, numbers: int) -> int:
+        """Return the size of batches, by the numbers that all draws of one sample have."""
+        if self.batch_size is None:
+            size = max(1, min(size, _NUMBERS_OF_A_BATCH // numbers))
+        if size * numbers > _LARGEST_NUMBER_OF_DRAWS:
+            remedy = "Give fewer `samples`" if size == 1 else "Give a smaller `batch_size`, or None"
+            raise ValueError(
+                f"All draws of {size} samples have {size * numbers} numbers, more than the {_LARGEST_NUMBER_OF_DRAWS} "
+                f"that are held at once. {remedy}. Received: batch_size={self.batch_size}, samples={self.samples}"
+            )
+        return size
+
+    def _of_batch(
+        self, x: Any, start: int, stop: int, size: int, times: list[int], states: list[list[Any]]
+    ) -> Prediction:
+        batch = _rows(x, start, stop, size)
         draws: list[list[np.ndarray]] = []
-        for step in self._steps:
-            for _ in range(self.draws_of_each):
-                draws.append([ops.convert_to_numpy(part)[: stop - start] for part in step(batch)])
-                if draws[0][0].size * self.draws_of_each * len(self.models) > _LARGEST_NUMBER_OF_DRAWS:
-                    raise ValueError(
-                        f"A batch of {size} samples has too many numbers to hold {self.draws_of_each} draws of. "
-                        f"Give a smaller one. Received: batch_size={self.batch_size}"
-                    )
+        for number, step in enumerate(self._steps):
+            drawn = []
+            for _ in range(times[number]):
+                results, states[number] = step(batch, states[number])
+                drawn.append([ops.convert_to_numpy(part)[: stop - start] for part in results])
+            # A member that does not draw counts as much as one that does.
+            draws.extend(drawn * (max(times) // len(drawn)))
         stacked = [np.stack(part) for part in zip(*draws, strict=True)]
         if self.task == "regression":
             means, variances, targets = stacked
             return of_numbers(means, variances, targets, self.quantiles, self.keep_draws)
         self._check_probabilities(stacked[0])
         return of_classes(stacked[0], self.task == "binary", self.quantiles, self.keep_draws)
-
-    def _computing(self, layer: DistributionLayer | None) -> Any:
-        if self.task == "regression":
-            return _numbers if layer is None else lambda outputs: _moments(layer, outputs)
-        if layer is not None:
-            return lambda outputs: [layer.mean(outputs)]
-        if not self.from_logits:
-            return lambda outputs: [_precise(outputs)]
-        activation = ops.sigmoid if self.task == "binary" else ops.softmax
-        return lambda outputs: [activation(_precise(outputs))]
 
     def _check_probabilities(self, values: np.ndarray) -> None:
         sums = values.sum(axis=-1) if self.task == "classification" else 1.0
@@ -161,7 +194,7 @@ class MonteCarloPredictor:
 def predict_distribution(model: Any, x: Any, samples: int | None = None, **options: Any) -> Any:
     """Return the predictive distribution of a model, or of an ensemble, for some samples.
 
-    For several calls make one `MonteCarloPredictor`: it compiles the step that predicts once.
+    The step that predicts is compiled once for a model, and again when an attribute of one of its layers has been set.
 
     Args:
         model: A built model, a list of such, or a `DeepEnsemble`.
@@ -186,17 +219,19 @@ def predict_distribution(model: Any, x: Any, samples: int | None = None, **optio
     return MonteCarloPredictor(model, samples, **options)(x)
 
 
-def _precise(outputs: Any) -> Any:
-    return ops.cast(outputs, keras.backend.result_type(outputs.dtype, "float32"))
+def _arrays(x: Any) -> Any:
+    """Return a structure of arrays; a list, or lists in lists, of numbers is one array."""
+    if isinstance(x, dict):
+        return {name: _arrays(part) for name, part in x.items()}
+    if isinstance(x, list | tuple) and any(np.ndim(leaf) for leaf in keras.tree.flatten(x)):
+        return type(x)(_arrays(part) for part in x)
+    return np.asarray(x)
 
 
-def _numbers(outputs: Any) -> list[Any]:
-    numbers = _precise(outputs)
-    return [numbers, ops.zeros_like(numbers), numbers]
-
-
-def _moments(layer: DistributionLayer, outputs: Any) -> list[Any]:
-    return [layer.mean(outputs), layer.variance(outputs), layer.sample(outputs)]
+def _rows(x: Any, start: int, stop: int, size: int) -> Any:
+    """Return a batch; one that is smaller is filled up, as the step is compiled for one size."""
+    rows = np.minimum(np.arange(start, start + size), stop - 1)
+    return keras.tree.map_structure(lambda array: ops.convert_to_tensor(array[rows]), x)
 
 
 def _models_of(given: Any) -> list[keras.Model]:
@@ -222,22 +257,6 @@ def _checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     if not ordered or not all(0 <= level <= 1 for level in ordered):
         raise ValueError(f"`quantiles` must be one level or more between 0 and 1. Received: quantiles={levels}")
     return ordered
-
-
-@contextmanager
-def _left_as_they_were(models: list[keras.Model], seed: int | None) -> Iterator[None]:
-    """Begin all seed generators anew, and put back what predictions have changed."""
-    changing = [variable for model in models for variable in model.non_trainable_variables]
-    before = [ops.convert_to_numpy(variable) for variable in changing]
-    generators = [variable for variable in changing if variable.name == "seed_generator_state"]
-    entropy = np.random.SeedSequence(seed)
-    for variable, child in zip(generators, entropy.spawn(len(generators)), strict=True):
-        variable.assign((child.generate_state(2) >> 1).astype(variable.dtype))
-    try:
-        yield
-    finally:
-        for variable, value in zip(changing, before, strict=True):
-            variable.assign(value)
 
 
 def _joined(parts: list[Prediction]) -> Prediction:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 
 from kplug_bayes.outputs.distribution_layer import DistributionLayer
+from kplug_bayes.prediction.model_parts import nested_layers
 
 Task = Literal["regression", "classification", "binary"]
 TASKS = ("regression", "classification", "binary")
@@ -15,21 +16,45 @@ TASKS = ("regression", "classification", "binary")
 def output_layer_of(model: keras.Model) -> DistributionLayer | None:
     """Return the layer that says how the model's outputs are distributed, or `None`.
 
-    It is the model's last layer, or its attribute `output_distribution`.
+    It is the model's last layer, that of a model at its end, or the attribute `output_distribution` of either.
 
     Raises:
-        ValueError: If it does not put out its parameters.
+        ValueError: If it does not put out its parameters, other layers come after it, or there are several outputs.
     """
-    layers = getattr(model, "layers", [])
-    found = getattr(model, "output_distribution", layers[-1] if layers else None)
-    if not isinstance(found, DistributionLayer):
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) > 1:
+        raise ValueError(
+            "The model must have one output: make one for each, keras.Model(model.inputs, model.outputs[0]) say. "
+            f"Received: model={model.name}, with {len(outputs)} outputs"
+        )
+    end = _end_of(model)
+    inner = [one for one in nested_layers(model) if isinstance(one, DistributionLayer) and one is not end]
+    inner = [one for one in inner if one.convert_to == "parameters"]
+    if inner:
+        raise ValueError(
+            f"What comes after {inner[0].name} is not the distribution that it has parameters of. Let the model end "
+            "with it, set it as the model's attribute `output_distribution` if the model puts out its parameters, or "
+            f'make it with convert_to="mean" or "sample". Received: model={model.name}'
+        )
+    if not isinstance(end, DistributionLayer):
         return None
-    if found.convert_to != "parameters":
+    if end.convert_to != "parameters":
         raise ValueError(
             "The model must end with the distribution's parameters for its spread to be seen. "
-            f'Make its last layer with convert_to="parameters". Received: convert_to={found.convert_to!r}'
+            f'Make its last layer with convert_to="parameters". Received: convert_to={end.convert_to!r}'
         )
-    return found
+    return end
+
+
+def _end_of(model: Any) -> Any:
+    """Return the last operation of a model, of its last model if it ends with one, or what it says itself."""
+    stated = getattr(model, "output_distribution", None)
+    if stated is not None:
+        return stated
+    parts = getattr(model, "operations", None) or getattr(model, "layers", [])
+    if hasattr(model, "prediction_task") or not parts:
+        return model
+    return _end_of(parts[-1])
 
 
 def task_of(model: keras.Model, layer: DistributionLayer | None) -> str:
@@ -40,12 +65,12 @@ def task_of(model: keras.Model, layer: DistributionLayer | None) -> str:
     """
     if layer is not None:
         return layer.task
-    stated = getattr(model, "prediction_task", None)
+    end = _end_of(model)
+    stated = getattr(end, "prediction_task", None)
     if stated is not None:
         return str(stated)
-    layers = getattr(model, "layers", [])
-    activation: Any = getattr(layers[-1], "activation", None) if layers else None
-    if isinstance(layers[-1] if layers else None, keras.layers.Softmax) or activation is keras.activations.softmax:
+    activation = getattr(end, "activation", None)
+    if isinstance(end, keras.layers.Softmax) or activation is keras.activations.softmax:
         return "classification"
     if activation is keras.activations.sigmoid:
         return "binary"
@@ -56,22 +81,20 @@ def task_of(model: keras.Model, layer: DistributionLayer | None) -> str:
     )
 
 
-def check_can_vary(models: list[keras.Model], layer: DistributionLayer | None) -> bool:
-    """Say whether the models draw, and refuse a single one that has no spread of any kind.
+def refuse_without_spread(model: keras.Model) -> None:
+    """Say why the predictions of a single model have no spread of any kind.
 
     Raises:
-        ValueError: If nothing draws, or all that could is switched off.
+        ValueError: Always.
     """
-    layers = [one for model in models for one in model._flatten_layers() if hasattr(one, "deterministic")]
-    drawing = [one for one in layers if not one.deterministic]
-    if not drawing and layer is None and len(models) == 1:
-        if layers:
-            raise ValueError(
-                f"All layers that draw are switched off ({', '.join(one.name for one in layers)}). "
-                "Set their `deterministic` to False. Received: deterministic=True"
-            )
+    switched_off = [layer.name for layer in nested_layers(model) if getattr(layer, "deterministic", False)]
+    if switched_off:
         raise ValueError(
-            "The model has nothing that draws, so that its predictions have no spread: give it variational layers, "
-            f"MCDropout or an output layer, or train a DeepEnsemble. Received: model={models[0].name}"
+            f"All layers that draw are switched off ({', '.join(switched_off)}). "
+            "Set their `deterministic` to False. Received: deterministic=True"
         )
-    return bool(drawing)
+    raise ValueError(
+        "The model has nothing that draws from a keras.random.SeedGenerator of its own, so that its predictions have "
+        "no spread: give it variational layers, MCDropout or an output layer, or train a DeepEnsemble. "
+        f"Received: model={model.name}"
+    )
