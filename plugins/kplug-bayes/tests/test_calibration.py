@@ -87,9 +87,9 @@ def test_wrong_classes_and_probabilities_are_refused(y_true: Any, probabilities:
         kplug_bayes.expected_calibration_error(y_true, probabilities, bins)
 
 
-def test_shares_of_draws_by_hand() -> None:
+def test_places_among_draws_by_hand() -> None:
     draws = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0], [3.0, 4.0]])
-    np.testing.assert_allclose(kplug_bayes.probability_integral_transform([2.5, 1.0], draws), [0.75, 0.5])
+    np.testing.assert_allclose(kplug_bayes.probability_integral_transform([2.5, 1.0], draws), [0.7, 0.5])
 
 
 def test_draws_of_the_truth_cover_as_they_should() -> None:
@@ -101,6 +101,21 @@ def test_draws_of_the_truth_cover_as_they_should() -> None:
     np.testing.assert_allclose(curve.coverage, curve.level, atol=5 * 0.5 / np.sqrt(2000))
     shares = kplug_bayes.probability_integral_transform(y, draws)
     assert stats.kstest(shares.ravel(), "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("count", [1, 10, 19])
+def test_few_draws_of_the_truth_cover_as_they_should(count: int) -> None:
+    y, draws = RNG.normal(size=20_000), RNG.normal(size=(count, 20_000))
+    curve = kplug_bayes.coverage_curve(y, draws, levels=[0.1, 0.5, 0.8, 0.9, 1.0])
+    np.testing.assert_allclose(curve.coverage, curve.level, atol=0.015)
+    values = kplug_bayes.probability_integral_transform(y, draws)
+    assert values.min() == pytest.approx(0.5 / (count + 1))
+    assert values.max() == pytest.approx(1 - 0.5 / (count + 1))
+
+
+def test_coverage_with_one_draw_by_hand() -> None:
+    # The target is above the draw: between 1/2 and 1, of which the interval from 1/4 to 3/4 holds a half.
+    assert kplug_bayes.coverage_curve([1.0], [[0.0]], levels=[0.5]).coverage.tolist() == [0.5]
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])

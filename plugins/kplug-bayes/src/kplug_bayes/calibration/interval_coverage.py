@@ -32,10 +32,11 @@ class CoverageCurve:
 
 
 def probability_integral_transform(y_true: Any, draws: Any) -> np.ndarray:
-    """Return the share of draws below each target, draws equal to it counting half.
+    """Return where each target lies among its draws: `(j + 1/2) / (draws + 1)` with j draws below it.
 
-    If predictions are calibrated, these values are spread evenly between 0 and 1 (Gneiting et al. 2007, section 2.2).
-    They are whole multiples of `1 / draws`, so that the draws should be many.
+    Draws equal to the target count half. If predictions are calibrated, a target is as likely to come at any of the
+    `draws + 1` places among its draws, so that these values are spread evenly between 0 and 1 (Gneiting et al. 2007,
+    section 2.2), in steps of `1 / (draws + 1)`.
 
     Args:
         y_true: Targets of shape `(n, *outputs)`.
@@ -56,16 +57,18 @@ def probability_integral_transform(y_true: Any, draws: Any) -> np.ndarray:
     >>> kplug_bayes.probability_integral_transform([2.5], [[1.0], [2.0], [3.0], [4.0]]).tolist()
     [0.5]
     """
-    targets, drawn = checked_draws(y_true, draws)
-    shares = (drawn < targets).mean(axis=0) + 0.5 * (drawn == targets).mean(axis=0)
-    return np.asarray(shares.reshape(np.shape(y_true)))
+    low, high = _place(y_true, draws)
+    return np.asarray(((low + high) / 2).reshape(np.shape(y_true)))
 
 
 def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = None) -> CoverageCurve:
     """Return the share of targets in the central interval of each level.
 
-    A target lies in the interval of level p if its probability integral transform u has `|2 u - 1| <= p`. (Kuleshov et
-    al. 2018 count one-sided intervals; central ones show too narrow and too wide predictions alike.)
+    The interval of level p holds the values u of the probability integral transform with `|2 u - 1| <= p`. Of a target
+    with j of m draws below it no more is known than that u is between `j / (m + 1)` and `(j + 1) / (m + 1)`: it counts
+    by the share of these that the interval holds (Czado et al. 2009, section 2), so that calibrated predictions cover p
+    on average with few draws too. (Kuleshov et al. 2018 count one-sided intervals; central ones show too narrow and too
+    wide predictions alike.)
 
     Args:
         y_true: Targets of shape `(n, *outputs)`.
@@ -76,8 +79,10 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
         ValueError: If the shapes do not fit, a number is not finite, or a level is out of range.
 
     References:
-        Kuleshov et al. (2018), Accurate Uncertainties for Deep Learning Using Calibrated Regression,
-        https://arxiv.org/abs/1807.00263
+        - Kuleshov et al. (2018), Accurate Uncertainties for Deep Learning Using Calibrated Regression,
+          https://arxiv.org/abs/1807.00263
+        - Czado et al. (2009), Predictive Model Assessment for Count Data,
+          https://doi.org/10.1111/j.1541-0420.2009.01191.x
 
     Example:
 
@@ -88,6 +93,14 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
     level = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, "float64").reshape(-1)
     if not level.size or not ((level >= 0) & (level <= 1)).all():
         raise ValueError(f"`levels` must be numbers between 0 and 1. Received: levels={levels}")
-    distance = np.abs(2 * probability_integral_transform(y_true, draws).reshape(-1) - 1)
-    coverage = np.array([(distance <= one + 1e-9).mean() for one in level])
-    return CoverageCurve(level, coverage, distance.size)
+    low, high = _place(y_true, draws)
+    inside = [np.minimum(high, (1 + one) / 2) - np.maximum(low, (1 - one) / 2) for one in level]
+    coverage = np.array([(np.maximum(part, 0) / (high - low)).mean() for part in inside])
+    return CoverageCurve(level, coverage, low.size)
+
+
+def _place(y_true: Any, draws: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of what the probability integral transform may be, each of shape `(m,)`."""
+    targets, drawn = checked_draws(y_true, draws)
+    places = len(drawn) + 1
+    return (drawn < targets).sum(axis=0) / places, ((drawn <= targets).sum(axis=0) + 1) / places

@@ -19,7 +19,11 @@ def calibration_plot(
 ) -> Figure:
     """Draw a reliability diagram: accuracy by confidence, and how many samples there are of each.
 
-    Points below the diagonal are too sure. The title has the expected calibration error.
+    With probabilities of all classes the confidence is that of the predicted class: points below the diagonal are right
+    less often than they are sure, those above more often. With probabilities of class 1 alone the points are the share
+    of class 1 by its probability: below the diagonal class 1 is predicted with too high a probability, above it with
+    too low a one; the model is too sure of itself where points lie below on the right half and above on the left. The
+    title has the expected calibration error.
 
     Args:
         y_true: Class numbers of shape `(n,)` or `(n, 1)`, or one-hot of shape `(n, num_classes)`.
@@ -80,7 +84,7 @@ def coverage_plot(y_true: Any, draws: Any, path: str | Path | None = None) -> Fi
     upper.set(xlabel="probability of the interval")
     values = probability_integral_transform(y_true, draws).reshape(-1)
     lower.hist(values, bins=np.linspace(0, 1, 11), edgecolor="white")
-    lower.set(xlabel="share of draws below the target", ylabel="targets", xlim=(0, 1))
+    lower.set(xlabel="probability integral transform", ylabel="targets", xlim=(0, 1))
     return _written(figure, path)
 
 
