@@ -123,6 +123,24 @@ def test_a_bootstrap_draws_rows_together() -> None:
         ensemble.fit(ops.convert_to_tensor(X), ops.convert_to_tensor(Y))
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_member_has_the_same_bootstrap_at_each_fit_and_after_loading(seed: int | None, tmp_path: Path) -> None:
+    ensemble = kplug_bayes.DeepEnsemble(network(), members=2, bootstrap=True, seed=seed)
+    number = {"x": np.arange(40.0)}
+    first, second = (ensemble._drawn(number, 1)["x"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    ensemble.save(tmp_path / "ensemble")
+    again = kplug_bayes.DeepEnsemble.load(tmp_path / "ensemble")
+    np.testing.assert_array_equal(again._drawn(number, 1)["x"], first)
+
+
+def test_a_bootstrap_with_validation_split_is_refused() -> None:
+    ensemble = kplug_bayes.DeepEnsemble(network(), members=2, bootstrap=True)
+    with pytest.raises(ValueError, match=r"give `validation_data`\. Received: validation_split=0.2"):
+        ensemble.fit(X, Y, validation_split=0.2, verbose=0)
+    ensemble.fit(X, Y, validation_data=(X, Y), verbose=0)
+
+
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
     ensemble = kplug_bayes.DeepEnsemble(network(), members=2, seed=0)
     ensemble.fit(X, Y, verbose=0)
@@ -150,6 +168,11 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
 def test_a_wrong_parameter_is_named(model: Any, members: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kplug_bayes.DeepEnsemble(model, members=members)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`seed` must be a whole number from 0 to 4294967295. Received: seed=-1"):
+        kplug_bayes.DeepEnsemble(network, members=2, seed=-1)
 
 
 def test_members_that_are_not_compiled_are_refused() -> None:

@@ -13,6 +13,7 @@ import kplug
 import numpy as np
 from kplug.layers import derived_seeds
 
+from kplug_bayes.checked_numbers import check_seed
 from kplug_bayes.prediction.monte_carlo_predictor import predict_distribution
 from kplug_bayes.prediction.reseeding import reseeded
 from kplug_bayes.variational.variational_layer import checked_count
@@ -32,7 +33,8 @@ class DeepEnsemble:
             seeds in what it returns are replaced. What no optimizer trains, such as adapted statistics and frozen
             weights, the members take from the model.
         members: Number of members, at least 2.
-        bootstrap: Whether each member is trained on a draw of the data, with replacement, of the data's size.
+        bootstrap: Whether each member is trained on a draw of the data, with replacement, of the data's size; it is the
+            same draw at each `fit` of as many samples.
         seed: Whole number that makes beginnings and bootstraps repeat, or `None`.
 
     Raises:
@@ -62,10 +64,12 @@ class DeepEnsemble:
     ) -> None:
         if checked_count("members", members) < 2:
             raise ValueError(f"`members` must be at least 2. Received: members={members}")
+        if seed is not None:
+            check_seed(seed)
         self.bootstrap = bootstrap
         self.seed = seed
-        entropy = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        seeds = [int(one) for one in derived_seeds(entropy, members) if one is not None]
+        self._entropy = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        seeds = [int(one) for one in derived_seeds(self._entropy, members) if one is not None]
         self.members: list[keras.Model] = [_member(model, one) for one in seeds]
 
     def fit(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> list[Any]:
@@ -81,8 +85,14 @@ class DeepEnsemble:
             Keras' history of each member.
 
         Raises:
-            ValueError: If a member is not compiled, or a bootstrap is asked for of what are no arrays.
+            ValueError: If a member is not compiled, or a bootstrap is asked for of what are no arrays or together with
+                `validation_split`.
         """
+        if self.bootstrap and options.get("validation_split"):
+            raise ValueError(
+                "With `bootstrap=True` the same samples would be in training and validation: split the data before, "
+                f"and give `validation_data`. Received: validation_split={options['validation_split']}"
+            )
         histories = []
         for number, member in enumerate(self.members):
             if not member.compiled:
@@ -102,7 +112,7 @@ class DeepEnsemble:
         if not all(isinstance(array, np.ndarray) for array in arrays):
             kinds = ", ".join(sorted({type(array).__name__ for array in arrays}))
             raise ValueError(f"`bootstrap=True` needs NumPy arrays: give those, or set it to False. Received: {kinds}")
-        generator = np.random.default_rng(None if self.seed is None else [self.seed, number])
+        generator = np.random.default_rng([self._entropy, number])
         rows = generator.integers(len(arrays[0]), size=len(arrays[0]))
         drawn: dict[str, Any] = keras.tree.map_structure(lambda array: array[rows], data)
         return drawn
@@ -129,7 +139,12 @@ class DeepEnsemble:
         directory.mkdir(parents=True, exist_ok=True)
         for number, member in enumerate(self.members):
             member.save(directory / _name(number))
-        record = {"members": len(self.members), "bootstrap": self.bootstrap, "seed": self.seed}
+        record = {
+            "members": len(self.members),
+            "bootstrap": self.bootstrap,
+            "seed": self.seed,
+            "entropy": self._entropy,
+        }
         (directory / _RECORD).write_text(json.dumps(record), encoding="utf-8")
 
     @classmethod
@@ -147,7 +162,9 @@ class DeepEnsemble:
                 f"`path` must be a directory that DeepEnsemble.save wrote. Received: path={str(path)!r}"
             ) from error
         ensemble = cls.__new__(cls)
-        ensemble.bootstrap, ensemble.seed = record["bootstrap"], record["seed"]
+        ensemble.bootstrap, ensemble.seed, ensemble._entropy = (
+            record[name] for name in ("bootstrap", "seed", "entropy")
+        )
         ensemble.members = [kplug.load_model(directory / _name(number)) for number in range(record["members"])]
         return ensemble
 
