@@ -318,3 +318,11 @@ def test_models_that_are_none_or_not_built_are_refused() -> None:
         kplug_bayes.predict_distribution(keras.Sequential([keras.layers.Dense(2)]), X)
     with pytest.raises(ValueError, match="one sample at least"):
         kplug_bayes.predict_distribution(classifier(), X[:0])
+
+
+def test_labels_that_do_not_exclude_each_other_are_said_one_by_one() -> None:
+    layer = kplug_bayes.IndependentBernoulli(3)
+    model = keras.Sequential([keras.Input((3,)), kplug_bayes.MCDropout(0.01, seed=0), layer])
+    x = np.array([[4.0, -4.0, 4.0], [-4.0, -4.0, -4.0]], "float32")
+    prediction = kplug_bayes.predict_distribution(model, x, samples=20, seed=0)
+    np.testing.assert_array_equal(prediction.classes, [[1, 0, 1], [0, 0, 0]])

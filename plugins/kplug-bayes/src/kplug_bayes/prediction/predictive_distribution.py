@@ -80,7 +80,9 @@ class ClassificationPrediction:
 
     @property
     def classes(self) -> np.ndarray:
-        """The most likely classes, of shape `(n,)`."""
+        """The most likely classes, of shape `(n,)`; of labels that do not exclude each other 0 or 1, `(n, labels)`."""
+        if self.predictive_entropy.shape == self.mean.shape:
+            return (self.mean > 0.5).astype("int64")
         return np.asarray(self.mean.argmax(axis=-1))
 
     def __repr__(self) -> str:
