@@ -88,9 +88,7 @@ class BayesianModel(keras.Model):
             self.build((None, *x.shape[1:]))
         if self.kl_weight is None:
             self.full_kl_weight.assign(self.kl_scale / len(x))
-        weight = float(ops.convert_to_numpy(self.full_kl_weight))
-        for layer in self.variational_layers:
-            layer.kl_weight = weight
+        self._weigh()
         if self.adapt_targets(y):
             self.adapted.assign(True)
 
@@ -98,6 +96,19 @@ class BayesianModel(keras.Model):
         """Read off the targets what the model needs to know of them, and say whether it knows all it needs."""
         del y
         return True
+
+    def _weigh(self) -> None:
+        """Give the layers the weight of the KL divergence, so far as it has grown."""
+        # In float32, as `_warm_up` computes it.
+        steps, full = (np.float32(ops.convert_to_numpy(one)) for one in (self.trained_steps, self.full_kl_weight))
+        share = np.minimum(steps / np.float32(self.kl_warmup_steps), 1) if self.kl_warmup_steps and steps else 1
+        for layer in self.variational_layers:
+            layer.kl_weight = float(share * full)
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        # Layers keep what they have when theirs are loaded, which is next.
+        self._weigh()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.kl_warmup_steps:
