@@ -37,9 +37,7 @@ def trained(data: kplug.Dataset, epochs: int) -> kplug_bayes.BayesianClassifier:
     x, y = data.train
     # A larger share of the KL divergence than the default says more of what is not known; with all of it so few images
     # leave every answer unsure.
-    model = kplug_bayes.BayesianClassifier(
-        num_classes=10, filters=(16, 32), activation="relu", kl_scale=KL_SCALE, seed=0
-    )
+    model = kplug_bayes.BayesianClassifier(num_classes=10, filters=(16, 32), kl_scale=KL_SCALE, seed=0)
     rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * len(x) // 64)
     model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=epochs, batch_size=64, verbose=0)

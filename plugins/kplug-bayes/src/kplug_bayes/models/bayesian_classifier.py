@@ -55,7 +55,7 @@ class BayesianClassifier(BayesianModel):
         kl_scale: Share of the KL divergence that counts, at least 0. 1 gives the evidence lower bound, with which a
             network of many weights stays unsure on few images; less gives narrower posteriors (a cold posterior, as
             Wenzel et al. 2020 found to predict better), surer and more often right, that say less of what the model
-            does not know. With very many images 1 costs little.
+            does not know.
         kl_warmup_steps: Steps of training over which that weight grows from 0.
         seed: Whole number that makes beginning and draws repeat, or `None`.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
