@@ -192,6 +192,7 @@ def test_members_that_draw_and_that_do_not_count_alike() -> None:
         keras.Sequential([keras.Input((3,)), AddedNoise()]),
         keras.Sequential([keras.Input((3,)), Counted()]),
     ]
+    calls.clear()
     found = kplug_bayes.predict_distribution(models, np.zeros((40, 3), "float32"), 50, task="regression")
     np.testing.assert_allclose(found.mean.mean(), 2.5, atol=0.05)
     np.testing.assert_allclose(found.epistemic_std.mean(), np.sqrt(2.5**2 + 0.5), atol=0.05)

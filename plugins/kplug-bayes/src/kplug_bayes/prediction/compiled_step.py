@@ -72,11 +72,14 @@ class CompiledStep:
                     self._changing.append(variable)
                     variable.assign(value)
             self._sizes[shapes] = int(np.prod(results[0].shape)) // len(arrays[0])
-            self.draws = any(
-                not np.array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
-                for variable, old, new in zip(self.generators, states, after, strict=True)
-                if variable is not self._noise
-            )
+            if self.draws is None:
+                drawn = any(
+                    not np.array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
+                    for variable, old, new in zip(self.generators, states, after, strict=True)
+                    if variable is not self._noise
+                )
+                # On PyTorch Keras' own Dropout draws from the generator that all share.
+                self.draws = drawn or not _equal(results[0], self(x, states)[0][0])
         return self._sizes[shapes]
 
     def _other_variables(self) -> list[Any]:
@@ -85,6 +88,10 @@ class CompiledStep:
             return []
         own = {id(variable) for variable in self.generators}
         return [variable for variable in self._model().non_trainable_variables if id(variable) not in own]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return np.array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other), equal_nan=True)
 
 
 def _inference(model: keras.Model) -> dict[str, bool]:

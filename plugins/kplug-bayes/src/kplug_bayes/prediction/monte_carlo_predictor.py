@@ -52,7 +52,8 @@ class MonteCarloPredictor:
         quantiles: Levels of the quantiles, between 0 and 1; the lowest and the highest bound the credible interval.
         batch_size: Samples of one step; by default 256, or fewer where outputs are large.
         keep_draws: Whether results have all draws, in `draws`.
-        seed: Whole number that makes the draws repeat from call to call, or `None`.
+        seed: Whole number that makes the draws repeat from call to call, or `None`. What draws from no generator of its
+            own, as Keras' Dropout on PyTorch, follows `torch.manual_seed` or `keras.utils.set_random_seed` instead.
 
     Raises:
         ValueError: If a parameter is out of range, the models have no spread of any kind, or what they put out

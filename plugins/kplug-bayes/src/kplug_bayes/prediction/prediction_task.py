@@ -94,7 +94,7 @@ def refuse_without_spread(model: keras.Model) -> None:
             "Set their `deterministic` to False. Received: deterministic=True"
         )
     raise ValueError(
-        "The model has nothing that draws from a keras.random.SeedGenerator of its own, so that its predictions have "
-        "no spread: give it variational layers, MCDropout or an output layer, or train a DeepEnsemble. "
+        "The model has nothing that draws when it predicts, so that its predictions have no spread: call a Dropout "
+        "with training=True, give the model variational layers, MCDropout or an output layer, or train a DeepEnsemble. "
         f"Received: model={model.name}"
     )
