@@ -7,75 +7,13 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from odd_environments import ONE_STEP, OneStep, Uneven, learner, registered, small_ppo, uneven
 
 import kplug
 from kplug.datasets.environment_recipe import EnvironmentRecipe
 from kplug.errors import DataError
 
-FITTING = ("state_dim", "action_dim", "action_low", "action_high")
-UNEVEN, ONE_STEP = "kplug-tests/Uneven-v0", "kplug-tests/OneStep-v0"
-
-
-class Uneven(gymnasium.Env):
-    """Has episodes of 2, 9, 2, 9, … steps; a state is the step's number and the episode's."""
-
-    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
-    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
-
-    def __init__(self, handle=False, nan_in_reset=None):
-        self.episode, self.nan_in_reset = 0, nan_in_reset
-        if handle:
-            self.handle = object()
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.episode, self.count = self.episode + 1, 0
-        return self._state() * (np.nan if self.episode == self.nan_in_reset else 1), {}
-
-    def step(self, action):
-        self.count += 1
-        return self._state(), 1.0, self.count == (9 if self.episode % 2 else 2), False, {}
-
-    def _state(self):
-        return np.array([self.count, self.episode], "float32")
-
-
-class OneStep(gymnasium.Env):
-    """Shows a number around five, takes an action, and ends at zero."""
-
-    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
-    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return self.np_random.normal(5.0, 2.0, 1).astype("float32"), {}
-
-    def step(self, action):
-        return np.zeros(1, "float32"), float(action[0]), True, False, {}
-
-
-@pytest.fixture(autouse=True)
-def registered():
-    gymnasium.register(UNEVEN, entry_point=Uneven, max_episode_steps=50)
-    gymnasium.register(ONE_STEP, entry_point=OneStep, max_episode_steps=50)
-    yield
-    for name in (UNEVEN, ONE_STEP):
-        del gymnasium.registry[name]
-
-
-def learner(name, data, **arguments):
-    fitting = {one: data.info[one] for one in FITTING}
-    model = getattr(kplug, name)(**{**fitting, "units": (8,), "seed": 0, **arguments})
-    model.compile(keras.optimizers.Adam(1e-3))
-    return model
-
-
-def small_ppo(data, **arguments):
-    return learner("PPO", data, **{"rollout_steps": 40, "batch_size": 20, "passes": 1, **arguments})
-
-
-def uneven(**arguments):
-    return kplug.datasets.gymnasium(UNEVEN, **{"steps_per_block": 20, "steps_per_epoch": 120, **arguments})
+registered = pytest.fixture(autouse=True)(registered)
 
 
 def arrays(*values):
@@ -224,35 +162,6 @@ def test_nothing_is_logged_of_what_was_not_learned_yet():
     assert history["entropy"][0] == history["entropy"][1]
     recorded = [one for one in model.experience.curves if "entropy" in one]
     assert [one["step"] for one in recorded] == [120, 240]
-
-
-@pytest.mark.parametrize(
-    ("name", "parameters", "when"),
-    [
-        ("SoftActorCritic", {"random_steps": 500}, "random_steps=500"),
-        ("PPO", {"rollout_steps": 500}, "every rollout_steps=500"),
-        ("Reinforce", {"episodes_per_update": 100}, "every episodes_per_update=100 whole episodes"),
-    ],
-)
-def test_a_fit_that_has_learned_nothing_says_so(name, parameters, when):
-    data = uneven()
-    model = learner(name, data, **parameters)
-    with pytest.warns(UserWarning, match=f"{name} has learned nothing yet: it took 120 environment steps, .* {when}"):
-        model.fit(data.train, epochs=1, verbose=0)
-
-
-@pytest.mark.parametrize(("copies", "every", "parts"), [(1, 5, 24), (2, 5, 24), (1, 30, 6), (4, 1, 30)])
-def test_within_a_block_soft_actor_critic_learns_after_every_few_steps(copies, every, parts, monkeypatch):
-    data = uneven(copies=copies)
-    model = learner("SoftActorCritic", data, batch_size=8, random_steps=12, update_every=every, updates_per_step=0.5)
-    actors, made = [], type(model.policy).numpy_actor
-    monkeypatch.setattr(model.policy, "numpy_actor", lambda: actors.append(made(model.policy)) or actors[-1])
-    history = model.fit(data.train, epochs=1, verbose=0).history
-    # Six blocks of 20 steps: in fives; in 6, 6, 6 and 2; at once; in fours, since each copy takes a step.
-    assert len(actors) == parts
-    assert int(model.optimizer.iterations) == (120 - 12) / 2
-    (one,) = [one for one in model.experience.curves if one["step"] == 20]
-    assert np.isfinite(one["critic_loss"]) and np.isfinite(history["critic_loss"][0])
 
 
 def test_splits_in_each_others_place_are_refused_before_anything_is_done():
