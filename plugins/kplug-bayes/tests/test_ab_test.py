@@ -235,7 +235,7 @@ def test_results_read_well() -> None:
         "BetaBinomialTest(successes=(120, 150), trials=(2400, 2380), names=('A', 'B'), prior=(1.0, 1.0))"
     )
     lines = test.summary().splitlines()
-    assert lines[0].split() == ["arm", "mean", "0.95", "interval", "P(best)", "expected", "loss"]
+    assert lines[0].split() == ["arm", "mean", "0.95", "HDI", "P(best)", "expected", "loss"]
     assert lines[1].split()[:2] == ["A", "0.050375"]
     assert lines[3].startswith("B - A: median 0.01") and lines[4].startswith("B / A - 1: median 0.2")
     negative = kplug_bayes.NormalTest([-3.0, -2.5], [2.0, 2.0], [60, 50])

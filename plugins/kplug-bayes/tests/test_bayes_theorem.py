@@ -93,7 +93,7 @@ def test_the_sweep_is_drawn_over_a_logarithmic_axis(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sensitivity": 1.0}, "`sensitivity` must be a number above 0 and below 1. Received: sensitivity=1.0"),
+        ({"sensitivity": 1.1}, "`sensitivity` must be a number above 0 and at most 1. Received: sensitivity=1.1"),
         ({"false_positive_rate": np.nan}, "`false_positive_rate`"),
         ({"lowest_prior": 0.0}, "`lowest_prior`"),
         ({"prior": 2.0}, "`prior`"),
