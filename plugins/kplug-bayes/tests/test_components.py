@@ -311,7 +311,8 @@ def test_the_step_that_predicts_is_compiled_once_for_the_same_options() -> None:
     first = model.predict_distribution(VECTORS, 5, seed=1).mean
     once = Counted.traced
     again = model.predict_distribution(VECTORS, 5, seed=1).mean
-    assert Counted.traced == (2 * once if keras.backend.backend() == "torch" else once)
+    # PyTorch compiles nothing: each draw is a call, and the first time one more says whether the model draws.
+    assert Counted.traced - once == (5 if keras.backend.backend() == "torch" else 0)
     np.testing.assert_array_equal(again, first)
     assert not np.array_equal(model.predict_distribution(VECTORS, 5, seed=2).mean, first)
     assert model.predict_distribution(VECTORS, 5, quantiles=[0.5]).quantiles.shape == (1, 12, 1)
