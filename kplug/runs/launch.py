@@ -90,10 +90,11 @@ def resume(run: Run, max_running: int | None = None, epochs: int | None = None) 
     lock = RunLock(run.directory.lock)
     if not lock.acquire(_LOCK_PATIENCE):
         raise RunStateError(f"{run.id} has a worker already.")
+    spec_before = None
     try:
         # Somebody else may have been faster.
         status = _resumable(run, epochs)
-        before = _contents(run.directory.spec), _contents(run.directory.status)
+        before = run.directory.status.read_bytes() if os.path.exists(run.directory.status) else None  # noqa: PTH110
         remove_leftovers(run.directory.status)
         run.directory.control.unlink(missing_ok=True)
         run.directory.job.unlink(missing_ok=True)
@@ -104,31 +105,39 @@ def resume(run: Run, max_running: int | None = None, epochs: int | None = None) 
         if epochs is not None:
             fields["epochs"] = epochs
             owned = is_own_run(run.directory.spec)
-            write_atomically(run.directory.spec, spec.model_dump_json(indent=2) + "\n", flush=True)
-            run.forget_spec()
+            spec_before = run.directory.spec.read_text(encoding="utf-8")
+            _change_spec(run, spec.model_dump_json(indent=2) + "\n")
             if owned:
                 own_run(run.directory.spec)
         write_atomically(run.directory.status, json.dumps(fields, indent=2))
     except OSError as error:
+        _put_back_spec(run, spec_before)
         raise RunStorageError(f"{run.directory.path} cannot be written: {error.strerror or error}.") from error
     finally:
         lock.release()
     try:
         start_worker(run.directory, spec)
     except KplugError:
-        # As they were, to the byte: what could not be made out of them is no less damaged now.
-        for path, contents in zip((run.directory.spec, run.directory.status), before, strict=True):
-            with contextlib.suppress(OSError):
-                path.unlink() if contents is None else path.write_bytes(contents)
-        run.forget_spec()
+        _put_back_spec(run, spec_before)
+        # As it was, to the byte: what could not be made out of it is no less damaged now.
+        with contextlib.suppress(OSError):
+            run.directory.status.unlink() if before is None else run.directory.status.write_bytes(before)
         raise
     except BaseException:
         give_up(run.directory, "failed", "starting it was interrupted")
         raise
 
 
-def _contents(path: Path) -> bytes | None:
-    return path.read_bytes() if os.path.exists(path) else None  # noqa: PTH110
+def _change_spec(run: Run, text: str) -> None:
+    write_atomically(run.directory.spec, text, flush=True)
+    run.forget_spec()
+
+
+def _put_back_spec(run: Run, text: str | None) -> None:
+    """Undo `_change_spec`, if it was called: a full disk must not cost the old spec either."""
+    if text is not None:
+        with contextlib.suppress(OSError):
+            _change_spec(run, text)
 
 
 def _with_epochs(run: Run, epochs: int | None) -> RunSpec:

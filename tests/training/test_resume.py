@@ -12,10 +12,10 @@ import pytest
 from waiting import wait
 
 import kplug
-from kplug.errors import RunStateError, SpecError
+from kplug.errors import KplugError, LauncherError, RunStateError, SpecError
 from kplug.runs import Run, open_run
 from kplug.runs.completion import complete
-from kplug.runs.directory import RunDirectory
+from kplug.runs.directory import RunDirectory, write_atomically
 from kplug.runs.launch import launch, resume
 from kplug.runs.lock import RunLock
 from kplug.runs.records import RecordReader
@@ -182,6 +182,28 @@ def test_epochs_that_a_run_cannot_have_are_refused(whole, tmp_path):
     with pytest.raises(SpecError, match=r"on schedule kplug/cosine_decay, which spans 6 epochs.*clone"):
         resume(scheduled, epochs=20)
     assert scheduled.spec.epochs == 6 and scheduled.state == "completed"
+
+
+@pytest.mark.parametrize("failing", ["start_worker", "starting"])
+def test_a_run_that_cannot_be_started_again_keeps_its_spec_and_status(whole, tmp_path, monkeypatch, failing):
+    run = copy_of(whole, tmp_path)
+    before = run.directory.spec.read_bytes(), run.directory.status.read_bytes()
+
+    def fail(*_):
+        raise LauncherError("no room") if failing == "start_worker" else OSError(28, "No space left on device")
+
+    if failing == "start_worker":
+        monkeypatch.setattr("kplug.runs.launch.start_worker", fail)
+    else:
+        kept = write_atomically
+        monkeypatch.setattr(
+            "kplug.runs.launch.write_atomically",
+            lambda path, *rest, **more: fail() if path == run.directory.status else kept(path, *rest, **more),
+        )
+    with pytest.raises(KplugError, match=r"no room|No space left"):
+        resume(run, epochs=20)
+    assert (run.directory.spec.read_bytes(), run.directory.status.read_bytes()) == before
+    assert run.spec.epochs == 6
 
 
 @pytest.mark.neutral

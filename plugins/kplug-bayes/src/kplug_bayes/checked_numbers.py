@@ -32,14 +32,15 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, *, e
         raise ValueError(f"`{name}` must be a number {lower}{upper}. Received: {name}={value!r}")
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is no whole number, or too small a one.
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number, and refuse what is none, or too small a one.
 
     Raises:
         ValueError: Naming parameter, value and limit.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}")
+    return int(value)
 
 
 def check_seed(seed: Any) -> None:

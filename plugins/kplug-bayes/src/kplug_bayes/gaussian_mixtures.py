@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from kplug_bayes.checked_numbers import check_choice, check_count, check_number, check_seed, finite_array
+from kplug_bayes.checked_numbers import check_choice, check_number, check_seed, checked_count, finite_array
 
 _COVARIANCES = ("full", "tied", "diag", "spherical")
 
@@ -92,12 +92,12 @@ def gaussian_mixture(
     check_choice("method", method, ("em", "variational"))
     check_choice("covariance_type", covariance_type, _COVARIANCES)
     check_number("least_weight", least_weight, 0, 1, ends="[)")
-    check_count("restarts", restarts)
+    checked_count("restarts", restarts)
     check_seed(seed)
     several = isinstance(components, Sequence)
     counts = list(components) if isinstance(components, Sequence) else [components]
     for count in counts:
-        check_count("components", count)
+        checked_count("components", count)
     if not counts or max(counts) > len(x):
         raise ValueError(
             f"`components` must be from 1 to the number of samples, {len(x)}. Received: components={components!r}"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from kplug_bayes.ab_testing.beta_binomial import checked_prior
 from kplug_bayes.ab_testing.simulated_losses import mean_losses, rate_losses
-from kplug_bayes.checked_numbers import check_count, check_number, check_seed
+from kplug_bayes.checked_numbers import check_number, check_seed, checked_count
 
 _SMALLEST, _LARGEST = 16, 2**24
 _CLOSE_ENOUGH = 1.02
@@ -134,7 +134,7 @@ def plan_sample_size(
     check_number("uplift", uplift, 0, ends="(]")
     check_number("threshold", threshold, 0, ends="(]")
     check_number("assurance", assurance, 0, 1, ends="()")
-    check_count("simulations", simulations)
+    checked_count("simulations", simulations)
     check_seed(seed)
     if std is None:
         check_number("baseline", baseline, 0, 1, ends="()")
@@ -152,7 +152,7 @@ def plan_sample_size(
         simulate = partial(_means, baseline, std, simulations, seed)
     if sizes is not None:
         for size in sizes:
-            check_count("sizes", size, least=_SMALLEST)
+            checked_count("sizes", size, least=_SMALLEST)
             check_number("sizes", size, _SMALLEST, _LARGEST)
         if not len(sizes):
             raise ValueError("`sizes` must have at least one size. Received: sizes=[]")

@@ -11,7 +11,7 @@ from sklearn.covariance import MinCovDet
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kplug_bayes.anomalies.two_components import TwoComponents, expectation_maximization, regularized
-from kplug_bayes.checked_numbers import check_choice, check_count, check_number
+from kplug_bayes.checked_numbers import check_choice, check_number, checked_count
 
 _NORMAL_QUARTILE = 0.6744897501960817
 """Of the standard normal distribution: the median absolute deviation is that many standard deviations."""
@@ -145,7 +145,7 @@ class BayesianAnomalyDetector(OutlierMixin, BaseEstimator):
         check_number("width", self.width, 1, ends="(]")
         check_number("threshold", self.threshold, 0, 1, ends="()")
         check_number("regularization", self.regularization, 0)
-        check_count("max_iter", self.max_iter)
+        checked_count("max_iter", self.max_iter)
         check_number("tol", self.tol, 0)
         if isinstance(self.prior, str):
             check_choice("prior", self.prior, ("learned",))

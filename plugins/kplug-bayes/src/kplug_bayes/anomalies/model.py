@@ -19,7 +19,8 @@ from sklearn.covariance import MinCovDet
 
 from kplug_bayes.anomalies.detector import median_and_deviation
 from kplug_bayes.anomalies.two_components import TwoComponents, regularized
-from kplug_bayes.checked_numbers import check_choice, check_count, check_number
+from kplug_bayes.checked_numbers import check_choice, check_number, checked_count
+from kplug_bayes.own_loss import OwnLoss
 
 _TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
 _MOST_FEATURES = 1024
@@ -42,7 +43,7 @@ class _MeanOfBatch(keras.losses.Loss):
     tasks=["anomaly-detection", "density-estimation"], own_loss=True, optimizer="adam", references=[_TUKEY]
 )
 @keras.saving.register_keras_serializable(package="bayes")
-class AnomalyDetector(keras.Model):
+class AnomalyDetector(OwnLoss, keras.Model):
     """Says with which probability a sample is an anomaly, and learns what is normal from unlabelled data.
 
     The data are taken for a mixture of a normal component and a wide one with the same centre and `width` times the
@@ -97,6 +98,8 @@ class AnomalyDetector(keras.Model):
     ```
     """
 
+    own_loss = "the negative log likelihood"
+
     def __init__(
         self,
         num_features: Annotated[int, Field(ge=1)] | None = None,
@@ -112,12 +115,12 @@ class AnomalyDetector(keras.Model):
         # Distances and densities are float32 under mixed precision.
         super().__init__(**{"autocast": False, **kwargs})
         if num_features is not None:
-            check_count("num_features", num_features)
+            checked_count("num_features", num_features)
         check_choice("covariance", covariance, ("full", "diagonal"))
         check_number("width", width, 1, ends="(]")
         check_number("prior", prior, 0, 1, ends="()")
         check_number("threshold", threshold, 0, 1, ends="()")
-        check_count("seed", seed, least=0)
+        checked_count("seed", seed, least=0)
         self.num_features: Any = num_features
         self.covariance = covariance
         self.width = float(width)
@@ -225,25 +228,6 @@ class AnomalyDetector(keras.Model):
             super().compute_metrics(x, y, y_pred, sample_weight)
         results: dict[str, Any] = self.get_metrics_result()
         return results
-
-    def compile(self, optimizer: Any = "adam", loss: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Configure the training as `keras.Model.compile` does, without a loss.
-
-        Raises:
-            ValueError: If a loss is given.
-        """
-        if loss is not None:
-            raise ValueError(
-                "AnomalyDetector computes its own loss, the negative log likelihood. Compile it without one: "
-                f"`compile(optimizer)`. Received: loss={loss!r}"
-            )
-        super().compile(optimizer, None, *args, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile a loaded model as the saved one was; Keras leaves that to whoever overrides `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; an array, list or data frame is looked at first (`check_data`, `adapt`).

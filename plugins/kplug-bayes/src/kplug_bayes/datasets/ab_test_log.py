@@ -9,7 +9,7 @@ import kplug
 import numpy as np
 from pydantic import Field
 
-from kplug_bayes.checked_numbers import check_choice, check_count, check_number, check_seed
+from kplug_bayes.checked_numbers import check_choice, check_number, check_seed, checked_count
 from kplug_bayes.datasets.three_splits import Fraction, Seed, split_sizes
 
 _RETURNING = 0.3
@@ -73,7 +73,7 @@ def simulate_ab_test(
     Raises:
         ValueError: If a parameter is out of range, or visitors would convert at a rate above 1.
     """
-    check_count("visitors", visitors)
+    checked_count("visitors", visitors)
     check_number("baseline", baseline, 0, 1, ends="()")
     check_number("uplift", uplift, -1, ends="(]")
     check_number("order_value", order_value, 0, ends="(]")
@@ -141,7 +141,7 @@ def ab_test_log(
     >>> log.train[0].shape, log.info["feature_names"]
     ((720, 3), ('arm', 'returning', 'day'))
     """
-    check_count("num_samples", num_samples, least=10)
+    checked_count("num_samples", num_samples, least=10)
     check_choice("target", target, ("converted", "revenue"))
     sizes = split_sizes(num_samples, validation_fraction, test_fraction)
     log = simulate_ab_test(num_samples, baseline, uplift, order_value=order_value, seed=seed)

@@ -8,7 +8,7 @@ import kplug
 import numpy as np
 from pydantic import Field
 
-from kplug_bayes.checked_numbers import check_count, check_number, check_seed
+from kplug_bayes.checked_numbers import check_number, check_seed, checked_count
 from kplug_bayes.datasets.three_splits import Fraction, Seed, split_sizes
 
 _FOONG = "Foong et al. (2019), 'In-Between' Uncertainty in Bayesian Neural Networks, https://arxiv.org/abs/1906.11537"
@@ -62,7 +62,7 @@ def gap_regression(
     >>> data.train[0].shape, bool(abs(data.train[0]).min() > 0.4)
     ((72, 1), True)
     """
-    check_count("num_samples", num_samples, least=20)
+    checked_count("num_samples", num_samples, least=20)
     check_number("gap", gap, 0, 2, ends="[)")
     check_number("noise", noise, 0)
     check_seed(seed)

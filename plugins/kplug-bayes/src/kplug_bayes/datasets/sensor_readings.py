@@ -8,7 +8,7 @@ import kplug
 import numpy as np
 from pydantic import Field
 
-from kplug_bayes.checked_numbers import check_choice, check_count, check_number, check_seed
+from kplug_bayes.checked_numbers import check_choice, check_number, check_seed, checked_count
 from kplug_bayes.datasets.three_splits import Fraction, Seed, split_sizes, standardized
 
 KINDS = ("normal", "spike", "drift", "stuck")
@@ -73,8 +73,8 @@ def sensor_readings(
     >>> readings.train[0].shape, readings.info["class_names"]
     ((3600, 6), ('normal', 'anomaly'))
     """
-    check_count("num_samples", num_samples, least=1000)
-    check_count("num_sensors", num_sensors, least=3)
+    checked_count("num_samples", num_samples, least=1000)
+    checked_count("num_sensors", num_sensors, least=3)
     check_number("contamination", contamination, 0, 0.3, ends="()")
     check_number("noise", noise, 0, ends="(]")
     check_choice("labels", labels, ("anomaly", "kind"))

@@ -14,9 +14,9 @@ from keras import ops
 from kplug.layers import derived_seeds
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.models.bayesian_model import BayesianModel, checked_samples
 from kplug_bayes.variational.flipout import Conv2DFlipout, DenseFlipout
-from kplug_bayes.variational.variational_layer import checked_count
 
 PositiveInt = Annotated[int, Field(ge=1)]
 

@@ -14,12 +14,13 @@ from keras import ops
 from kplug.layers import derived_seeds
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.models.bayesian_model import BayesianModel, checked_samples
 from kplug_bayes.models.gaussian_activation import gaussian
 from kplug_bayes.outputs.independent_normal import IndependentNormal
 from kplug_bayes.outputs.normal_density import deviation
+from kplug_bayes.own_loss import OwnLoss
 from kplug_bayes.variational.local_reparameterization import DenseLocalReparameterization
-from kplug_bayes.variational.variational_layer import checked_count
 
 _ACTIVATIONS = {"gaussian": gaussian}
 
@@ -37,7 +38,7 @@ _KENDALL = "Kendall & Gal (2017), What Uncertainties Do We Need in Bayesian Deep
     references=[_BLUNDELL, _KENDALL],
 )
 @keras.saving.register_keras_serializable(package="bayes")
-class BayesianRegressor(BayesianModel):
+class BayesianRegressor(OwnLoss, BayesianModel):
     """Regression with weights that are distributions, and noise that depends on the sample.
 
     Dense layers, by the local reparameterisation, end with `IndependentNormal`: mean and deviation of each target. The
@@ -96,6 +97,8 @@ class BayesianRegressor(BayesianModel):
     prediction.mean, prediction.epistemic_std, prediction.aleatoric_std  # each of shape (n, 1)
     ```
     """
+
+    own_loss = "negative log likelihood and KL divergence"
 
     def __init__(
         self,
@@ -176,25 +179,6 @@ class BayesianRegressor(BayesianModel):
         in_unit = scale + ops.log(-ops.expm1(-scale))
         parameters = ops.concatenate([loc * self.target_scale + self.target_mean, in_unit], axis=-1)
         return self.output_distribution(parameters)
-
-    def compile(self, optimizer: Any = "adam", loss: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Configure the training as `keras.Model.compile` does, without a loss.
-
-        Raises:
-            ValueError: If a loss is given.
-        """
-        if loss is not None:
-            raise ValueError(
-                "BayesianRegressor computes its own loss, negative log likelihood and KL divergence. Compile it "
-                f"without one: `compile(optimizer)`. Received: loss={loss!r}"
-            )
-        super().compile(optimizer, None, *args, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile a loaded model as the saved one was; Keras leaves that to whoever overrides `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

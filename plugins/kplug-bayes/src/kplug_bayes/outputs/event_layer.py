@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.outputs.distribution_layer import Conversion, DistributionLayer
-from kplug_bayes.variational.variational_layer import checked_count
 
 EventShape = int | Sequence[int]
 

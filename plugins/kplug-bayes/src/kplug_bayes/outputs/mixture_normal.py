@@ -9,13 +9,13 @@ import kplug
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.outputs.backend_distributions import distributions
 from kplug_bayes.outputs.distribution_layer import Conversion
 from kplug_bayes.outputs.event_layer import EventLayer, EventShape, event_size
 from kplug_bayes.outputs.normal_density import deviation, log_deviation, normal_log_density
 from kplug_bayes.outputs.one_hot_categorical import drawn_class
 from kplug_bayes.variational.mean_field_normal import noise
-from kplug_bayes.variational.variational_layer import checked_count
 
 _BISHOP = "Bishop (1994), Mixture Density Networks, Aston University, NCRG/94/004"
 

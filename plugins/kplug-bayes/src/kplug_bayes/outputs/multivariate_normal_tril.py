@@ -10,11 +10,11 @@ import numpy as np
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.outputs.backend_distributions import distributions
 from kplug_bayes.outputs.distribution_layer import Conversion
 from kplug_bayes.outputs.event_layer import EventLayer
 from kplug_bayes.variational.normal_prior import HALF_LOG_2_PI
-from kplug_bayes.variational.variational_layer import checked_count
 
 _SMALLEST_DIAGONAL = 1e-5
 """What TensorFlow Probability's layer adds to the diagonal."""

@@ -9,10 +9,10 @@ import kplug
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.outputs.backend_distributions import distributions
 from kplug_bayes.outputs.distribution_layer import Conversion
 from kplug_bayes.outputs.event_layer import EventLayer
-from kplug_bayes.variational.variational_layer import checked_count
 
 
 @kplug.component()

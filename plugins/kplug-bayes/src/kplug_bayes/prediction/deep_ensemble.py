@@ -13,10 +13,9 @@ import kplug
 import numpy as np
 from kplug.layers import derived_seeds
 
-from kplug_bayes.checked_numbers import check_seed
+from kplug_bayes.checked_numbers import check_seed, checked_count
 from kplug_bayes.prediction.monte_carlo_predictor import predict_distribution
 from kplug_bayes.prediction.reseeding import reseeded
-from kplug_bayes.variational.variational_layer import checked_count
 
 _RECORD = "ensemble.json"
 

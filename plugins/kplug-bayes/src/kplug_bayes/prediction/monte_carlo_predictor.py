@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kplug_bayes.checked_numbers import check_seed
+from kplug_bayes.checked_numbers import check_seed, checked_count
 from kplug_bayes.prediction.prediction_step import prediction_step
 from kplug_bayes.prediction.prediction_task import TASKS, Task, output_layer_of, refuse_without_spread, task_of
 from kplug_bayes.prediction.predictive_distribution import (
@@ -19,7 +19,6 @@ from kplug_bayes.prediction.predictive_distribution import (
     of_classes,
     of_numbers,
 )
-from kplug_bayes.variational.variational_layer import checked_count
 
 Prediction = RegressionPrediction | ClassificationPrediction
 

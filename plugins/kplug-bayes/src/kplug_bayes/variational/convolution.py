@@ -9,8 +9,9 @@ import keras
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.variational.mean_field_layer import MeanFieldLayer
-from kplug_bayes.variational.variational_layer import KerasObject, checked_count
+from kplug_bayes.variational.variational_layer import KerasObject
 
 Count = Annotated[int, Field(ge=1)]
 

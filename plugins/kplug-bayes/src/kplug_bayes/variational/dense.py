@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.variational.mean_field_layer import MeanFieldLayer
-from kplug_bayes.variational.variational_layer import KerasObject, checked_count
+from kplug_bayes.variational.variational_layer import KerasObject
 
 
 class MeanFieldDense(MeanFieldLayer):

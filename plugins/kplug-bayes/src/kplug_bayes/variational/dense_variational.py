@@ -12,11 +12,12 @@ from keras import ops
 from kplug.layers import derived_seeds
 from pydantic import Field, WithJsonSchema
 
+from kplug_bayes.checked_numbers import checked_count
 from kplug_bayes.variational.mean_field_normal import MeanFieldNormal
 from kplug_bayes.variational.multivariate_normal import MultivariateNormal
 from kplug_bayes.variational.normal_mixture_prior import NormalMixturePrior
 from kplug_bayes.variational.normal_prior import NormalPrior
-from kplug_bayes.variational.variational_layer import KerasObject, VariationalLayer, checked_count
+from kplug_bayes.variational.variational_layer import KerasObject, VariationalLayer
 from kplug_bayes.variational.weight_distribution import WeightDistribution
 
 _BLUNDELL = "Blundell et al. (2015), Weight Uncertainty in Neural Networks, https://arxiv.org/abs/1505.05424"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Annotated, Any
 
 import keras
@@ -115,10 +114,3 @@ class VariationalLayer(DrawingLayer):
             "kl_weight": self.kl_weight,
             "deterministic": self.deterministic,
         }
-
-
-def checked_count(name: str, value: Any) -> int:
-    """Return a whole number of at least 1, and refuse anything else by name."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {name}={value}")
-    return int(value)
