@@ -42,7 +42,7 @@ def learner(name, data, **arguments):
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch takes many times as long")
 def test_soft_actor_critic_learns_to_hold_the_pendulum():
     keras.utils.set_random_seed(0)
-    data = kplug.datasets.pendulum(copies=2, steps_per_block=100, steps_per_epoch=6000, test_episodes=20)
+    data = kplug.datasets.pendulum(copies=2, steps_per_block=100, steps_per_epoch=8000, test_episodes=20)
     model = learner("SoftActorCritic", data, units=(64, 64), batch_size=128, random_steps=200)
     model.compile(keras.optimizers.Adam(2e-3))
     model.fit(data.train, epochs=1, verbose=0)
