@@ -6,6 +6,7 @@ from kplug.models.control.policy import ContinuousPolicy
 from kplug.models.control.ppo import PPO
 from kplug.models.control.reinforce import Reinforce
 from kplug.models.control.soft_actor_critic import SoftActorCritic
+from kplug.models.own_loss import BatchMean, OwnLoss
 from kplug.models.topic_model import NeuralTopicModel
 from kplug.models.vae import VAE
 from kplug.models.vqvae import VQVAE
@@ -15,8 +16,10 @@ __all__ = [
     "VAE",
     "VQVAE",
     "AugmentedCNN",
+    "BatchMean",
     "ContinuousPolicy",
     "NeuralTopicModel",
+    "OwnLoss",
     "Reinforce",
     "SoftActorCritic",
     "augmentation",

@@ -23,7 +23,7 @@ class TopicDocuments:
     """`fit`, `evaluate` and `predict` of a `keras.Model` on documents in any form.
 
     What a member has: `built`, `seed`, `vocabulary`, `vocabulary_size`, `quality`, `adapt`, `_counts` of texts, and
-    `_named` of `OwnLoss`.
+    `named_arguments` of `OwnLoss`.
     """
 
     built: Any
@@ -33,7 +33,7 @@ class TopicDocuments:
     quality: Any
     adapt: Any
     _counts: Any
-    _named: Any
+    named_arguments: Any
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train the model as `keras.Model.fit` does, on texts or word counts; targets are ignored.
@@ -58,7 +58,7 @@ class TopicDocuments:
             if not self.built:  # texts that nothing can be learned from leave no vocabulary behind
                 self.vocabulary, self.vocabulary_size = known
             raise
-        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        options = self.named_arguments(keras.Model.fit, x, y, args, kwargs)
         if is_sparse(x):
             options = with_held_out(options)
         if options.get("validation_data") is not None:
@@ -102,7 +102,7 @@ class TopicDocuments:
         """Return the losses and the perplexity as `keras.Model.evaluate` does, of texts or word counts."""
         x = self._documents(x)
         self.check_data(x)
-        options = self._named(keras.Model.evaluate, x, y, args, kwargs)
+        options = self.named_arguments(keras.Model.evaluate, x, y, args, kwargs)
         return super().evaluate(**in_batches(options) if is_sparse(x) else options)  # type: ignore[misc]
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:

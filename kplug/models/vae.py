@@ -253,7 +253,7 @@ class VAE(LatentSpace, EncoderAndDecoder, ClassConditions, EvidenceBound, OwnLos
                 is none.
         """
         x, y = _as_array(x), _as_array(y)
-        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        options = self.named_arguments(keras.Model.fit, x, y, args, kwargs)
         validation = options.get("validation_data")
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
@@ -273,7 +273,7 @@ class VAE(LatentSpace, EncoderAndDecoder, ClassConditions, EvidenceBound, OwnLos
         x, y = _as_array(x), _as_array(y)
         if isinstance(x, np.ndarray):
             self.check_data(x, y)
-        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
+        return super().evaluate(**self.named_arguments(keras.Model.evaluate, x, y, args, kwargs))
 
     def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return what the model puts out, as `keras.Model.predict` does; a conditional one takes `[x, y]`."""

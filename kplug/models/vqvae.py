@@ -264,7 +264,7 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
         if isinstance(x, np.ndarray) and not self._is_trained():
             self.adapt(x)
         self._learned.prior = None
-        return super().fit(**self._named(keras.Model.fit, x, y, args, kwargs))
+        return super().fit(**self.named_arguments(keras.Model.fit, x, y, args, kwargs))
 
     def _is_trained(self) -> bool:
         """Say whether the codebook has followed a batch: until then each code counts as used once."""
@@ -273,7 +273,7 @@ class VQVAE(DiscreteLatents, OwnLoss, keras.Model):
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return the losses and the perplexity as `keras.Model.evaluate` does; targets are ignored."""
         self.check_data(x)
-        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
+        return super().evaluate(**self.named_arguments(keras.Model.evaluate, x, y, args, kwargs))
 
     def check_data(self, x: Any) -> None:
         """Refuse data that cannot be trained on; only NumPy arrays are looked at.

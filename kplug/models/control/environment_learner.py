@@ -175,7 +175,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
             ValueError: If it is something else.
             DataError: If the environment gives NaN.
         """
-        options = self._named(keras.Model.fit, x, y, args, kwargs)
+        options = self.named_arguments(keras.Model.fit, x, y, args, kwargs)
         if options.get("validation_data") is not None:
             self._insist_on(EvaluationEpisodes, options["validation_data"], "validation_data", "validation or test")
         # The rest of an epoch, when a run is taken up in its middle, has the whole one in `batches`.
@@ -206,7 +206,7 @@ class EnvironmentLearner(FitSteps, Normalization, OwnLoss):
         """
         self._insist_on(EvaluationEpisodes, x, "evaluate", "validation or test")
         self._episodes = x
-        return super().evaluate(**self._named(keras.Model.evaluate, x, y, args, kwargs))
+        return super().evaluate(**self.named_arguments(keras.Model.evaluate, x, y, args, kwargs))
 
     def learn(self: Any, data: Any) -> dict[str, float]:
         """Take a block of environment steps, in one part or several, and learn behind each from what is there."""

@@ -112,6 +112,17 @@ def test_the_relative_uplift_of_means_agrees_with_integration() -> None:
         assert integral_over(a, lambda v, x=x: b.cdf(v * (1 + x))) == pytest.approx(p, abs=1e-8)
 
 
+def test_quantiles_are_of_probabilities() -> None:
+    beta, normal = (
+        kplug_bayes.BetaBinomialTest([3, 5], [10, 12]),
+        kplug_bayes.NormalTest([10.0, 10.4], [3.0, 3.1], [99, 99]),
+    )
+    for test in (beta, normal):
+        for quantile in (test.posterior("A").quantile, test.difference().quantile, test.uplift().quantile):
+            with pytest.raises(ValueError, match=r"`p` must be.*2"):
+                quantile(2)
+
+
 def test_the_normal_posterior_is_that_of_murphy() -> None:
     samples = np.array([1.2, 0.7, 2.1, 1.6, 0.2])
     prior = kplug_bayes.NormalInverseGamma(mean=1.0, count=2.0, shape=1.5, rate=0.8)

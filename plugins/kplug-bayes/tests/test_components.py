@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import kplug
 import numpy as np
+import pandas
 import pytest
 from keras import ops
 from kplug.testing import check_dataset, check_model
@@ -141,20 +142,9 @@ def test_a_regressor_needs_the_targets_of_data_that_are_no_array(kl_weight: floa
     assert ops.convert_to_numpy(model.target_mean) == pytest.approx(NUMBERS.mean())
 
 
-class Frame:
-    """What of a data frame is looked at."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-
-    def to_numpy(self) -> np.ndarray:
-        return self.values
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return self.values
-
-
-@pytest.mark.parametrize("given", [np.ndarray.tolist, Frame, ops.convert_to_tensor], ids=["list", "frame", "tensor"])
+@pytest.mark.parametrize(
+    "given", [np.ndarray.tolist, pandas.DataFrame, ops.convert_to_tensor], ids=["list", "frame", "tensor"]
+)
 def test_lists_frames_and_tensors_are_taken_for_arrays(given: Any) -> None:
     model = regressor()
     model.compile("sgd", jit_compile=False)
@@ -166,8 +156,8 @@ def test_lists_frames_and_tensors_are_taken_for_arrays(given: Any) -> None:
 def test_a_frame_with_words_is_refused_by_name() -> None:
     model = regressor()
     model.compile("sgd", jit_compile=False)
-    with pytest.raises(ValueError, match=r"`x` must be numbers.*Received: x=Frame.*'red'"):
-        model.fit(Frame(np.array([[1.0, "red"]], dtype=object)), [1.0])
+    with pytest.raises(ValueError, match=r"`x` must be numbers.*Received: x=DataFrame.*'red'"):
+        model.fit(pandas.DataFrame({"size": [1.0], "color": ["red"]}), [1.0])
 
 
 def test_means_are_predicted_whatever_predicts_them() -> None:
@@ -189,6 +179,17 @@ def test_a_batch_needs_the_weight_too(steps: int) -> None:
     model.train_on_batch(VECTORS, LABELS)
     weights = [layer.kl_weight for layer in model.variational_layers]
     assert weights == pytest.approx([0.001 / 12 / max(steps, 1)] * 2)
+
+
+def test_a_loop_of_ones_own_needs_the_weight_too(tmp_path: Path) -> None:
+    model = kplug_bayes.BayesianClassifier(2, units=(4,), seed=0)
+    model(VECTORS)  # no training
+    with pytest.raises(ValueError, match=r"KL divergence is not known.*adapt\(x\)"):
+        model(VECTORS, training=True)
+    model.adapt(VECTORS)
+    model(VECTORS, training=True)
+    model.save(tmp_path / "model.keras")
+    kplug.load_model(tmp_path / "model.keras")(VECTORS, training=True)
 
 
 def test_what_was_read_off_the_data_outlives_another_compile_and_saving(tmp_path: Path) -> None:

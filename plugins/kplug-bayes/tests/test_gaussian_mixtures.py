@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
+from scipy import stats
 
 import kplug_bayes
 
@@ -35,6 +36,14 @@ def test_three_clusters_are_three_components(method: Any, components: Any, covar
     assert fit.covariances.shape == (fit.components, 2, 2)
     assert fit.weights.sum() == pytest.approx(1)
     assert str(fit).startswith(f"{fit.components} components, weights 0.")
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_weights_means_and_covariances_give_the_density_of_the_model(covariance_type: Any) -> None:
+    fit = kplug_bayes.gaussian_mixture(X, 3, covariance_type=covariance_type, restarts=1)
+    parts = zip(fit.weights, fit.means, fit.covariances, strict=True)
+    density = sum(weight * stats.multivariate_normal(mean, covariance).pdf(X) for weight, mean, covariance in parts)
+    np.testing.assert_allclose(np.log(density), fit.model.score_samples(X), rtol=1e-9)
 
 
 def test_the_lowest_criterion_is_taken() -> None:

@@ -210,3 +210,25 @@ def test_the_configuration_of_the_loss_is_json() -> None:
     assert again.get_config()["layer"]["config"]["num_components"] == 3
     parameters, value = PARAMETERS[:2, :15].repeat(2, axis=1)[:, :15], PARAMETERS[:2, :2]
     np.testing.assert_allclose(float(again(value, parameters)), float(loss(value, parameters)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "targets", "fine"),
+    [
+        (
+            kplug_bayes.IndependentBernoulli(2),
+            [[0.0, 1.0], [0.3, 0.0], [-1.0, 1.0], [0.0, 1.5]],
+            [True, True, False, False],
+        ),
+        (
+            kplug_bayes.OneHotCategorical(2),
+            [[0.0, 1.0], [0.3, 0.7], [0.5, 0.2], [-0.5, 1.5]],
+            [True, True, False, False],
+        ),
+        (kplug_bayes.OneHotCategorical(2), [0.0, 1.0, 0.5, -1.0], [True, True, False, False]),
+    ],
+)
+def test_targets_that_mean_nothing_cost_nan(layer: Any, targets: Any, fine: list[bool]) -> None:
+    logits = RNG.normal(size=(4, 2)).astype("float32")
+    found = keras.ops.convert_to_numpy(layer.log_prob(logits, np.array(targets, "float32")))
+    assert np.isfinite(found).tolist() == fine

@@ -7,17 +7,6 @@ from typing import Any
 import numpy as np
 
 
-def checked_whole(name: str, value: Any) -> int:
-    """Return a whole number of at least 1, and refuse anything else by name.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {name}={value}")
-    return int(value)
-
-
 def checked_probabilities(probabilities: Any) -> np.ndarray:
     """Return probabilities in float64, of shape `(n, num_classes)`, or `(n,)` where they are of class 1 alone.
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from kplug_bayes.ab_testing.intervals import Interval, interval_of
+from kplug_bayes.checked_numbers import probabilities
 
 _HALF = [1e-16, 1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.08, 0.16, 0.3]
 TAILS = np.array([*_HALF, 0.5])
@@ -50,7 +51,11 @@ class ArmPosterior(ABC):
 
     @abstractmethod
     def quantile(self, p: Any) -> Any:
-        """Return what the rate or mean is at most, with probability p."""
+        """Return what the rate or mean is at most, with probability p, of any shape.
+
+        Raises:
+            ValueError: If p is not between 0 and 1.
+        """
 
     @abstractmethod
     def line_quantiles(self) -> np.ndarray:
@@ -116,7 +121,7 @@ class BetaPosterior(ArmPosterior):
         return special.betaincc(self.a, self.b, np.clip(x, 0, 1))
 
     def quantile(self, p: Any) -> Any:
-        return special.betaincinv(self.a, self.b, p)
+        return special.betaincinv(self.a, self.b, probabilities("p", p))[()]
 
     def line_quantiles(self) -> np.ndarray:
         lower = _log_odds(special.betaincinv(self.a, self.b, TAILS), special.betainccinv(self.b, self.a, TAILS))
@@ -187,7 +192,7 @@ class StudentTPosterior(ArmPosterior):
         return special.stdtr(self.df, (self.loc - np.asarray(x, "float64")) / self.scale)
 
     def quantile(self, p: Any) -> Any:
-        p = np.asarray(p, "float64")
+        p = probabilities("p", p)
         tail = special.stdtrit(self.df, np.minimum(p, 1 - p))
         return (self.loc + self.scale * np.where(p < 0.5, tail, -tail))[()]
 

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from kplug_bayes.ab_testing.arm_posteriors import ArmPosterior
 from kplug_bayes.ab_testing.intervals import Interval, interval_of
 from kplug_bayes.ab_testing.quadrature import pieces
+from kplug_bayes.checked_numbers import check_number
 
 _SPREAD = np.linspace(-7.5, 7.5, 61)
 _AT_ONCE = 64
@@ -42,7 +43,12 @@ class Comparison:
         return self._integrated(x, density=True)
 
     def quantile(self, p: float) -> float:
-        """Return by how much the arm is better at most, with probability p, between 0 and 1."""
+        """Return by how much the arm is better at most, with probability p.
+
+        Raises:
+            ValueError: If p is not between 0 and 1.
+        """
+        check_number("p", p, 0, 1)
         places, reached = self._bracketing
         if p <= reached[0] or p >= reached[-1]:
             return float(places[0] if p <= reached[0] else places[-1])

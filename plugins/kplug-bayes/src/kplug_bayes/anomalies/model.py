@@ -13,6 +13,7 @@ import keras
 import kplug
 import numpy as np
 from keras import ops
+from kplug.models import BatchMean, OwnLoss
 from pydantic import Field
 from scipy import linalg, special
 from sklearn.covariance import MinCovDet
@@ -20,7 +21,6 @@ from sklearn.covariance import MinCovDet
 from kplug_bayes.anomalies.detector import median_and_deviation
 from kplug_bayes.anomalies.two_components import TwoComponents, regularized
 from kplug_bayes.checked_numbers import check_choice, check_number, checked_count
-from kplug_bayes.own_loss import OwnLoss
 
 _TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
 _MOST_FEATURES = 1024
@@ -29,14 +29,6 @@ _LOOKED_AT = 5000
 _SHARE_STEPS = 50
 _MOST_ROBUST = 50
 """Features up to which it is computed at all."""
-
-
-class _MeanOfBatch(keras.losses.Loss):
-    """The mean of values that have been computed, with Keras' rules for sample weights and for several devices."""
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        del y_true
-        return y_pred
 
 
 @kplug.component(
@@ -129,7 +121,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self.threshold = float(threshold)
         self.num_classes = num_classes
         self.seed = int(seed)
-        self._mean_of_batch = _MeanOfBatch(name="negative_log_likelihood", dtype="float32")
+        self._batch_mean = BatchMean("negative_log_likelihood")
         self.label_metrics: list[Any] = []
         if num_classes == 2:
             self.label_metrics = [
@@ -219,7 +211,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         values = -self.log_density(x)
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-        return self._mean_of_batch(values, values, sample_weight)
+        return self._batch_mean.of(values, sample_weight)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         if y is not None:

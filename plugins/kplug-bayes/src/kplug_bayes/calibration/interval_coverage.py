@@ -66,9 +66,9 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
 
     The interval of level p holds the values u of the probability integral transform with `|2 u - 1| <= p`. Of a target
     with j of m draws below it no more is known than that u is between `j / (m + 1)` and `(j + 1) / (m + 1)`: it counts
-    by the share of these that the interval holds (Czado et al. 2009, section 2), so that calibrated predictions cover p
-    on average with few draws too. (Kuleshov et al. 2018 count one-sided intervals; central ones show too narrow and too
-    wide predictions alike.)
+    by the share of these that the interval holds (as in the nonrandomized transform of Czado et al. 2009), so that
+    calibrated predictions cover p on average with few draws too. (Kuleshov et al. 2018 count one-sided intervals;
+    central ones show too narrow and too wide predictions alike.)
 
     Args:
         y_true: Targets of shape `(n, *outputs)`.

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kplug_bayes.checked_arrays import checked_classes, checked_probabilities, checked_whole
+from kplug_bayes.checked_arrays import checked_classes, checked_probabilities
+from kplug_bayes.checked_numbers import checked_count
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def reliability_curve(y_true: Any, probabilities: Any, bins: int = 15, adaptive:
     >>> curve.confidence.tolist(), curve.accuracy.tolist(), curve.count.tolist()
     ([0.75], [0.5], [2])
     """
-    bins = checked_whole("bins", bins)
+    bins = checked_count("bins", bins)
     confidence, right = _confidence_and_right(y_true, probabilities)
     if adaptive:
         order = np.argsort(confidence, kind="stable")

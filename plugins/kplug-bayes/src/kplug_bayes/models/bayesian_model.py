@@ -48,6 +48,7 @@ class BayesianModel(keras.Model):
         self.kl_scale = kl_scale
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.stack: list[Any] = []
+        self._knows_kl_weight = kl_weight is not None
         self._predictor: MonteCarloPredictor | None = None
         self._predictor_made_with = ""
         untrained = {"shape": (), "trainable": False, "autocast": False, "dtype": "float32"}
@@ -88,6 +89,7 @@ class BayesianModel(keras.Model):
             self.build((None, *x.shape[1:]))
         if self.kl_weight is None:
             self.full_kl_weight.assign(self.kl_scale / len(x))
+        self._knows_kl_weight = True
         self._weigh()
         if self.adapt_targets(y):
             self.adapted.assign(True)
@@ -107,10 +109,13 @@ class BayesianModel(keras.Model):
 
     def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
+        self._knows_kl_weight = self._knows_kl_weight or self.has_adapted
         # Layers keep what they have when theirs are loaded, which is next.
         self._weigh()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if training and not self._knows_kl_weight:
+            raise ValueError(self._unknown_kl_weight)
         if training and self.kl_warmup_steps:
             self._warm_up()
         outputs = inputs
@@ -160,12 +165,17 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: If it is neither given nor read off the training data.
         """
-        if self.kl_weight is None and not self.has_adapted:
-            raise ValueError(
-                f"The weight of the KL divergence is not known: give kl_weight={self.kl_scale:g} / number of training "
-                "samples, or call `adapt(x)` with all training samples as an array. Received: kl_weight=None, and a "
-                "batch or data that are no array"
-            )
+        self._knows_kl_weight = self._knows_kl_weight or self.has_adapted
+        if not self._knows_kl_weight:
+            raise ValueError(self._unknown_kl_weight)
+
+    @property
+    def _unknown_kl_weight(self) -> str:
+        return (
+            f"The weight of the KL divergence is not known: give kl_weight={self.kl_scale:g} / number of training "
+            "samples, or call `adapt(x)` with all training samples as an array. Received: kl_weight=None, and a "
+            "batch or data that are no array"
+        )
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse data that the model cannot use; only NumPy arrays are looked at."""

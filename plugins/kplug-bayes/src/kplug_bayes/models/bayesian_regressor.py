@@ -12,6 +12,7 @@ import kplug
 import numpy as np
 from keras import ops
 from kplug.layers import derived_seeds
+from kplug.models import OwnLoss
 from pydantic import Field
 
 from kplug_bayes.checked_numbers import checked_count
@@ -19,7 +20,6 @@ from kplug_bayes.models.bayesian_model import BayesianModel, checked_samples
 from kplug_bayes.models.gaussian_activation import gaussian
 from kplug_bayes.outputs.independent_normal import IndependentNormal
 from kplug_bayes.outputs.normal_density import deviation
-from kplug_bayes.own_loss import OwnLoss
 from kplug_bayes.variational.local_reparameterization import DenseLocalReparameterization
 
 _ACTIVATIONS = {"gaussian": gaussian}

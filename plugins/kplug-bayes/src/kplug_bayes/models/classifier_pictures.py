@@ -40,7 +40,9 @@ def _uncertain(images: np.ndarray, labels: np.ndarray, prediction: Classificatio
     """Return the images whose draws disagree most, the most uncertain first."""
     order = np.argsort(prediction.mutual_information)[::-1]
     figure = Figure(figsize=(9, 4.2), dpi=120, layout="constrained")
-    figure.suptitle("Where the draws disagree most: true class, taken for, mutual information in nats")
+    figure.suptitle(
+        "Where the draws disagree most: true class → taken for, mutual information in millinats", fontsize=10
+    )
     panels = list(figure.subplots(_ROWS, _COLUMNS).flat)
     for axes in panels:
         axes.axis("off")
@@ -48,5 +50,10 @@ def _uncertain(images: np.ndarray, labels: np.ndarray, prediction: Classificatio
         image = images[number].squeeze().astype("float64")
         axes.imshow(image, cmap="gray", vmin=0, vmax=max(1.0, float(images.max())), interpolation="nearest")
         taken = names[prediction.classes[number]]
-        axes.set_title(f"{names[labels[number]]}, {taken} {prediction.mutual_information[number]:.2f}", fontsize=7)
+        right = prediction.classes[number] == labels[number]
+        axes.set_title(
+            f"{names[labels[number]]} → {taken}: {1000 * prediction.mutual_information[number]:.3g}",
+            fontsize=7,
+            color="black" if right else "C3",
+        )
     return figure

@@ -26,10 +26,10 @@ def shown_arrays(dataset: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def posterior_densities(layers: Sequence[Any]) -> Figure:
-    """Return a panel for each layer: the mean density of its weights, those of a few, and the prior.
+    """Return a panel for each layer: the mean density of its weights, the prior, and the densities of a few weights.
 
-    The few are those whose means are largest, measured by their deviations; the title has the median of that measure
-    over all weights.
+    The few are those whose means are largest, measured by their deviations, drawn at one height; the title has the
+    median of that measure over all weights.
 
     Args:
         layers: Built layers with a mean-field posterior.
@@ -59,9 +59,10 @@ def _densities(layer: MeanFieldLayer, axes: Any) -> None:
     axes.plot(grid, mean / len(averaged), label=f"mean of {len(averaged)} weights")
     axes.plot(grid, _normal(grid, 0.0, layer.prior_scale), color="0.5", linestyle="--", label="prior")
     top = axes.get_ylim()[1]
-    for number in chosen:
+    for rank, number in enumerate(chosen):
         density = _normal(grid, loc[number], scale[number])
-        axes.plot(grid, 0.5 * top * density / density.max(), color="C1", linewidth=0.7)
+        label = None if rank else f"the {len(chosen)} surest, not to scale"
+        axes.plot(grid, 0.5 * top * density / density.max(), color="C1", linewidth=0.7, label=label)
     axes.set(xlabel="weight", yticks=[])
     axes.set_title(f"{layer.name}: median |mean| / deviation {np.median(certainty):.2g}", fontsize=8)
     axes.legend(fontsize=6)

@@ -58,7 +58,7 @@ def predictive_bands(model: Any, x: np.ndarray, y: np.ndarray) -> Figure:
             part[:, output] for part in (prediction.mean, prediction.epistemic_std, prediction.std)
         )
         line = grid[:, 0]
-        axes.fill_between(line, mean - 2 * total, mean + 2 * total, alpha=0.2, label="with noise (aleatoric), 2 sd")
+        axes.fill_between(line, mean - 2 * total, mean + 2 * total, alpha=0.2, label="all: not known and noise, 2 sd")
         axes.fill_between(
             line, mean - 2 * epistemic, mean + 2 * epistemic, alpha=0.4, label="not known (epistemic), 2 sd"
         )
@@ -76,8 +76,8 @@ def _errors(y: np.ndarray, prediction: Any) -> Figure:
     for output, axes in enumerate(figure.subplots(y.shape[1], 1, squeeze=False).flat):
         true, mean = y[rows, output], prediction.mean[rows, output]
         for deviation, color, label in (
-            (prediction.std, "0.75", "with noise, 2 sd"),
-            (prediction.epistemic_std, "C1", "not known, 2 sd"),
+            (prediction.std, "0.75", "all: not known and noise, 2 sd"),
+            (prediction.epistemic_std, "C1", "not known (epistemic), 2 sd"),
         ):
             axes.errorbar(true, mean, 2 * deviation[rows, output], fmt="none", ecolor=color, elinewidth=1, label=label)
         axes.plot(true, mean, ".", markersize=4)

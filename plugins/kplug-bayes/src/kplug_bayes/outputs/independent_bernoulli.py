@@ -22,8 +22,9 @@ class IndependentBernoulli(IndependentLayer):
     ```
 
     The layer puts out its inputs, and `negative_log_likelihood` is the loss; `mean` (the probabilities), `sample`,
-    `log_prob` and `distribution` take what the model puts out. Targets between 0 and 1 are weighted as they are. All
-    is computed in float32 under mixed precision. Masks are handed on.
+    `log_prob` and `distribution` take what the model puts out. Targets between 0 and 1 are weighted as they are; of
+    others, -1 say, the log probability is NaN, so that training on them shows at once. All is computed in float32 under
+    mixed precision. Masks are handed on.
 
     Args:
         event_shape: Shape of one event: a whole number for vectors, `()` for one number.
@@ -64,7 +65,8 @@ class IndependentBernoulli(IndependentLayer):
         # Zero times the softplus of an infinite logit would be NaN.
         costs = (ops.softplus(-logits), ops.softplus(logits))
         shares = zip((value, 1 - value), costs, strict=True)
-        return -self.summed(sum(ops.where(share == 0, 0.0, share * cost) for share, cost in shares))
+        cost = sum(ops.where(share == 0, 0.0, share * cost) for share, cost in shares)
+        return -self.summed(ops.where((value >= 0) & (value <= 1), cost, float("nan")))
 
     def mean(self, parameters: Any) -> Any:
         return ops.sigmoid(self.logits(parameters))

@@ -14,6 +14,8 @@ from kplug_bayes.outputs.backend_distributions import distributions
 from kplug_bayes.outputs.distribution_layer import Conversion
 from kplug_bayes.outputs.event_layer import EventLayer
 
+_ROUNDING = 1e-2
+
 
 @kplug.component()
 @keras.saving.register_keras_serializable(package="bayes")
@@ -24,9 +26,10 @@ class OneHotCategorical(EventLayer):
     log p(x) = sum over classes of x log_softmax(logits)
     ```
 
-    The layer puts out its inputs, and `negative_log_likelihood` is the loss: of one-hot targets, or of class numbers.
-    `mean` (the probabilities), `sample`, `log_prob` and `distribution` take what the model puts out. All is computed in
-    float32 under mixed precision. Masks are handed on.
+    The layer puts out its inputs, and `negative_log_likelihood` is the loss: of class numbers, of one-hot targets, or
+    of shares that add up to 1. Of any other target it is NaN, so that training on it shows at once. `mean` (the
+    probabilities), `sample`, `log_prob` and `distribution` take what the model puts out. All is computed in float32
+    under mixed precision. Masks are handed on.
 
     Args:
         event_size: Number of classes, at least 2.
@@ -74,14 +77,18 @@ class OneHotCategorical(EventLayer):
         return checked_count("event_size", event_size)
 
     def of_events(self, parameters: Any, value: Any) -> Any:
-        """Return targets as one-hot events; class numbers that there are not become NaN."""
+        """Return targets as one-hot events; class numbers that there are not, and what are no shares, become NaN."""
         found, batch = tuple(value.shape), tuple(parameters.shape)[:-1]
         if len(found) != len(batch) and (len(found) != len(batch) + 1 or found[-1] != 1):
-            return super().of_events(parameters, value)
+            shares = super().of_events(parameters, value)
+            # Labels smoothed in half precision add up to 1 within a hundredth.
+            whole = ops.abs(ops.sum(shares, axis=-1, keepdims=True) - 1) < _ROUNDING
+            return ops.where(whole & ops.all(shares >= 0, axis=-1, keepdims=True), shares, float("nan"))
         classes = ops.reshape(ops.cast(value, "int32"), ops.shape(parameters)[:-1])
-        known = ops.expand_dims((classes >= 0) & (classes < self.event_size), -1)
+        given = ops.reshape(ops.cast(value, parameters.dtype), ops.shape(classes))
+        known = (classes >= 0) & (classes < self.event_size) & (ops.cast(classes, parameters.dtype) == given)
         one_hot = ops.one_hot(ops.clip(classes, 0, self.event_size - 1), self.event_size, dtype=parameters.dtype)
-        return ops.where(known, one_hot, float("nan"))
+        return ops.where(ops.expand_dims(known, -1), one_hot, float("nan"))
 
     def log_prob(self, parameters: Any, value: Any) -> Any:
         logits = self.precise(parameters)
