@@ -63,6 +63,35 @@ def test_densities_and_posteriors_are_those_of_scipy(covariance: Any) -> None:
     np.testing.assert_allclose(model.predict(X, verbose=0), special.expit(wide - normal), atol=1e-3)
 
 
+def test_a_uniform_component_is_that_of_the_detector() -> None:
+    model = trained(epochs=1, wide="uniform", width=7.0)
+    found = model.components()
+    normal = stats.multivariate_normal(found.location, found.covariance).logpdf(X) + np.log1p(-found.prior)
+    wide = found.wide_log_density + np.log(found.prior)
+    np.testing.assert_allclose(numbers(model.log_density(X)), np.logaddexp(normal, wide), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(numbers(model.log_odds(X)), wide - normal, rtol=1e-3, atol=1e-2)
+    new = kplug_bayes.AnomalyDetector(wide="uniform", width=7.0)
+    new.adapt(X)
+    begun = new.components()
+    sides = 14 * np.sqrt(np.diag(begun.covariance))
+    assert begun.wide_log_density == pytest.approx(-np.log(sides).sum(), rel=1e-5)
+
+
+def test_with_a_uniform_component_anomalies_may_be_however_far() -> None:
+    far = X.copy()
+    far[:100] = 1e4 * (1 + RNG.random((100, 2)))
+    found = {}
+    kinds: list[Any] = ["gaussian", "uniform"]
+    for wide in kinds:
+        model = kplug_bayes.AnomalyDetector(wide=wide, seed=0)
+        model.compile(keras.optimizers.Adam(0.005))
+        model.fit(far, epochs=5, batch_size=500, verbose=0)
+        found[wide] = model.components()
+    np.testing.assert_allclose(found["uniform"].location, LOCATION, atol=0.15)
+    np.testing.assert_allclose(found["uniform"].covariance, COVARIANCE, rtol=0.3, atol=0.3)
+    assert found["gaussian"].covariance[0, 0] > 1.3 * found["uniform"].covariance[0, 0]
+
+
 def test_the_loss_is_the_negative_log_likelihood_with_sample_weights() -> None:
     model = trained(epochs=1)
     density = numbers(model.log_density(X[:64]))

@@ -58,7 +58,10 @@ class AnomalyDetector(OwnLoss, keras.Model):
     Args:
         num_features: Number of features; by default that of the first data.
         covariance: `"full"`, or `"diagonal"` for features that are taken to be uncorrelated.
-        width: How much wider the wide component is, in deviations of the normal one, above 1.
+        wide: The wide component: `"gaussian"`, with the same centre and `width` times the deviations in every
+            direction, or `"uniform"`, one density over the box of `width` deviations on either side of the centre,
+            which is taken to go on beyond it: anomalies however far do not move what is learned.
+        width: How wide the wide component is, in deviations of the normal one, above 1.
         prior: Share of anomalies that is expected, between 0 and 1.
         learn_prior: Whether that share is learned; `adapt` then begins at that of the robust estimates.
         threshold: Posterior probability from which a sample is called an anomaly, in metrics, pictures and tables.
@@ -96,6 +99,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self,
         num_features: Annotated[int, Field(ge=1)] | None = None,
         covariance: Literal["full", "diagonal"] = "full",
+        wide: Literal["gaussian", "uniform"] = "gaussian",
         width: Annotated[float, Field(gt=1)] = 10.0,
         prior: Annotated[float, Field(gt=0, lt=1)] = 0.01,
         learn_prior: bool = True,
@@ -109,12 +113,14 @@ class AnomalyDetector(OwnLoss, keras.Model):
         if num_features is not None:
             checked_count("num_features", num_features)
         check_choice("covariance", covariance, ("full", "diagonal"))
+        check_choice("wide", wide, ("gaussian", "uniform"))
         check_number("width", width, 1, ends="(]")
         check_number("prior", prior, 0, 1, ends="()")
         check_number("threshold", threshold, 0, 1, ends="()")
         checked_count("seed", seed, least=0)
         self.num_features: Any = num_features
         self.covariance = covariance
+        self.wide = wide
         self.width = float(width)
         self.prior = float(prior)
         self.learn_prior = bool(learn_prior)
@@ -158,6 +164,9 @@ class AnomalyDetector(OwnLoss, keras.Model):
             self.below_diagonal = weight("below_diagonal", (count, count))
         begin = keras.initializers.Constant(math.log(self.prior) - math.log1p(-self.prior))
         self.prior_logit = weight("prior_logit", (), begin, trainable=self.learn_prior)
+        if self.wide == "uniform":
+            box = keras.initializers.Constant(-count * math.log(2 * self.width))
+            self.wide_log_density = weight("wide_log_density", (), box, trainable=False)
         self.built = True
 
     def _distances(self, inputs: Any) -> Any:
@@ -170,8 +179,18 @@ class AnomalyDetector(OwnLoss, keras.Model):
         return ops.sum(ops.square(whitened), axis=-1)
 
     def _log_odds(self, distances: Any) -> Any:
-        evidence = 0.5 * (1 - self.width**-2) * distances - self.num_features * math.log(self.width)
-        return ops.convert_to_tensor(self.prior_logit) + evidence
+        normal, wide = self._log_densities(distances)
+        return ops.convert_to_tensor(self.prior_logit) + wide - normal
+
+    def _log_densities(self, distances: Any) -> tuple[Any, Any]:
+        """Return log densities of both components at squared distances, less that of the normal one at its centre."""
+        if self.wide == "gaussian":
+            return -0.5 * distances, -0.5 * self.width**-2 * distances - self.num_features * math.log(self.width)
+        wide = ops.convert_to_tensor(self.wide_log_density) - self._log_density_at_centre()
+        return -0.5 * distances, wide * ops.ones_like(distances)
+
+    def _log_density_at_centre(self) -> Any:
+        return ops.sum(self.log_diagonal - ops.log(self.scale)) - 0.5 * self.num_features * math.log(2 * math.pi)
 
     def log_odds(self, inputs: Any) -> Any:
         """Return the log odds of an anomaly, in nats, float32 of shape `(batch_size,)`.
@@ -191,12 +210,10 @@ class AnomalyDetector(OwnLoss, keras.Model):
         """
         if not self.built:
             self.build(tuple(inputs.shape))
-        distances = self._distances(inputs)
-        volume = ops.sum(self.log_diagonal - ops.log(self.scale)) - 0.5 * self.num_features * math.log(2 * math.pi)
+        normal, wide = self._log_densities(self._distances(inputs))
         prior_logit = ops.convert_to_tensor(self.prior_logit)
-        normal = -0.5 * distances - ops.softplus(prior_logit)
-        wide = -0.5 * self.width**-2 * distances - self.num_features * math.log(self.width) - ops.softplus(-prior_logit)
-        return volume + ops.logaddexp(normal, wide)
+        mixed = ops.logaddexp(normal - ops.softplus(prior_logit), wide - ops.softplus(-prior_logit))
+        return self._log_density_at_centre() + mixed
 
     def call(self, inputs: Any) -> Any:
         return ops.sigmoid(self._log_odds(self._distances(inputs)))
@@ -299,6 +316,9 @@ class AnomalyDetector(OwnLoss, keras.Model):
                 self.mean.assign(estimate.location_)
                 self.log_diagonal.assign(np.log(np.diag(factor)))
                 self.below_diagonal.assign(np.tril(factor, -1))
+        if self.wide == "uniform":
+            sides = 2 * self.width * np.sqrt(np.diag(self.components().covariance))
+            self.wide_log_density.assign(-float(np.log(sides).sum()))
         if self.learn_prior:
             self._begin_prior(x)
         self.adapted.assign(True)
@@ -323,11 +343,13 @@ class AnomalyDetector(OwnLoss, keras.Model):
         if self.covariance == "full":
             factor = factor + np.tril(np.asarray(ops.convert_to_numpy(self.below_diagonal), "float64"), -1)
         root = numbers["scale"][:, np.newaxis] * linalg.inv(factor)
+        uniform = self.wide == "uniform"
         return TwoComponents(
             numbers["center"] + numbers["scale"] * numbers["mean"],
             root @ root.T,
             float(special.expit(numbers["prior_logit"])),
-            self.width,
+            None if uniform else self.width,
+            float(ops.convert_to_numpy(self.wide_log_density)) if uniform else 0.0,
         )
 
     def write_artifacts(self, directory: str | Path, dataset: Any) -> None:
@@ -346,6 +368,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
             **super().get_config(),
             "num_features": self.num_features,
             "covariance": self.covariance,
+            "wide": self.wide,
             "width": self.width,
             "prior": self.prior,
             "learn_prior": self.learn_prior,
