@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from ab_test_oracles import expected_loss_of_a, integral_over, probability_b_better
 from scipy import integrate, optimize, stats
@@ -110,6 +111,39 @@ def test_the_relative_uplift_of_means_agrees_with_integration() -> None:
     for p in (0.025, 0.5, 0.975):
         x = test.uplift().quantile(p)
         assert integral_over(a, lambda v, x=x: b.cdf(v * (1 + x))) == pytest.approx(p, abs=1e-8)
+
+
+def test_labelled_counts_go_together_by_their_labels() -> None:
+    successes, trials = pandas.Series({"old": 30, "new": 40}), pandas.Series({"new": 1000, "old": 2000})
+    for test in (
+        kplug_bayes.BetaBinomialTest(successes, trials),
+        kplug_bayes.BetaBinomialTest(dict(successes), dict(trials)),
+    ):
+        assert (test.names, test.successes, test.trials) == (("old", "new"), (30, 40), (2000, 1000))
+    test = kplug_bayes.BetaBinomialTest(successes, trials, names=["new", "old"])
+    assert (test.names, test.successes, test.trials) == (("new", "old"), (40, 30), (1000, 2000))
+    means, counts = {"a": 1.0, "b": 2.0}, {"b": 20, "a": 10}
+    normal = kplug_bayes.NormalTest(means, {"a": 3.0, "b": 4.0}, counts)
+    assert (normal.names, normal.counts) == (("a", "b"), (10, 20))
+    unlabelled = kplug_bayes.BetaBinomialTest(pandas.Series([3, 4]), [10, 20])
+    assert unlabelled.names == ("A", "B")
+    with pytest.raises(ValueError, match=r"`successes` and `trials` must be labelled.*trials with no labels"):
+        kplug_bayes.BetaBinomialTest(successes, [1000, 2000])
+    with pytest.raises(ValueError, match=r"labels \['old', 'nwe'\], beside \['old', 'new'\]"):
+        kplug_bayes.BetaBinomialTest(successes, {"old": 100, "nwe": 100})
+
+
+def test_a_log_whose_series_are_of_different_entries_is_refused() -> None:
+    arms, bought = pandas.Series(list("AAABBB")), pandas.Series([1, 0, 1, 1, 0, 0])
+    assert kplug_bayes.BetaBinomialTest.from_log(arms, bought).successes == (2, 1)
+    turned = bought.set_axis([5, 4, 3, 2, 1, 0])
+    with pytest.raises(
+        ValueError, match=r"`arms` and `successes` must have the same index.*\[0, 1, 2\] and \[5, 4, 3\]"
+    ):
+        kplug_bayes.BetaBinomialTest.from_log(arms, turned)
+    with pytest.raises(ValueError, match="`arms` and `values` must have the same index"):
+        kplug_bayes.NormalTest.from_log(arms, turned)
+    assert kplug_bayes.BetaBinomialTest.from_log(arms, turned.to_numpy()).successes == (2, 1)
 
 
 def test_quantiles_are_of_probabilities() -> None:

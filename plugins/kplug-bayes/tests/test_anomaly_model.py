@@ -163,6 +163,21 @@ def test_labels_are_measured_by_and_not_learned_from() -> None:
     np.testing.assert_array_equal(with_labels.components().covariance, without.components().covariance)
 
 
+def test_which_class_the_anomalies_are() -> None:
+    turned = kplug_bayes.AnomalyDetector(num_classes=2, anomaly_class=0)
+    turned.compile("adam")
+    turned.fit(X, 1 - Y, epochs=1, verbose=0)
+    assert turned.evaluate(X, 1 - Y, verbose=0, return_dict=True)["average_precision"] > 0.9
+    model = kplug_bayes.AnomalyDetector(num_classes=2)
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"class 1 is \d+% of the labels.*anomaly_class=0"):
+        model.fit(X, 1 - Y, verbose=0)
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"must be 0 or 1, of which 1 is an anomaly\. Received: -1 in sample"):
+            call(X, 2 * Y.astype(int) - 1, verbose=0)
+    assert set(model.fit(X, verbose=0).history) == {"loss"}
+
+
 def test_metrics_of_ones_own() -> None:
     model = kplug_bayes.AnomalyDetector()
     model.compile("adam", metrics=[keras.metrics.AUC(name="auc")])

@@ -60,6 +60,7 @@ def test_what_rounding_puts_above_1_is_1() -> None:
         ((0.5, 0.5, np.inf), "`evidence` must be finite"),
         ((0.5, 0.5, 0.0), "`evidence` must be above 0"),
         ((0.5, 0.5, 0.2), "`evidence` must be at least prior . likelihood.*evidence=0.2"),
+        ((0.9, 0.9, 0.999), r"`evidence` must be at most prior \* likelihood \+ 1 - prior.*evidence=0\.999"),
         ((0.5, [0.1, 0.2], [0.5, 0.5, 0.5]), r"broadcast.*likelihood \(2,\), evidence \(3,\)"),
         (("half", 0.5, 0.5), "`prior` must be numbers"),
         ((None, 0.5, 0.5), "`prior` must be numbers"),

@@ -103,19 +103,40 @@ def test_draws_of_the_truth_cover_as_they_should() -> None:
     assert stats.kstest(shares.ravel(), "uniform").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("count", [1, 10, 19])
-def test_few_draws_of_the_truth_cover_as_they_should(count: int) -> None:
+@pytest.mark.parametrize(("count", "highest"), [(3, 0.5), (9, 0.8), (19, 0.9)])
+def test_few_draws_of_the_truth_cover_as_they_should(count: int, highest: float) -> None:
     y, draws = RNG.normal(size=20_000), RNG.normal(size=(count, 20_000))
-    curve = kplug_bayes.coverage_curve(y, draws, levels=[0.1, 0.5, 0.8, 0.9, 1.0])
+    curve = kplug_bayes.coverage_curve(y, draws, levels=[0.1, 0.5, highest, 1.0])
     np.testing.assert_allclose(curve.coverage, curve.level, atol=0.015)
     values = kplug_bayes.probability_integral_transform(y, draws)
     assert values.min() == pytest.approx(0.5 / (count + 1))
     assert values.max() == pytest.approx(1 - 0.5 / (count + 1))
 
 
-def test_coverage_with_one_draw_by_hand() -> None:
-    # The target is above the draw: between 1/2 and 1, of which the interval from 1/4 to 3/4 holds a half.
-    assert kplug_bayes.coverage_curve([1.0], [[0.0]], levels=[0.5]).coverage.tolist() == [0.5]
+def test_coverage_with_three_draws_by_hand() -> None:
+    # The target is above two of three draws: between 1/2 and 3/4, of which the interval from 3/8 to 5/8 holds a half.
+    draws = [[0.0], [1.0], [3.0]]
+    assert kplug_bayes.coverage_curve([2.0], draws, levels=[0.25]).coverage.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(("count", "level", "needed"), [(1, 0.5, 3), (18, 0.9, 19), (38, None, 39)])
+def test_fewer_draws_than_tell_inside_from_outside_are_refused(count: int, level: float | None, needed: int) -> None:
+    far = np.full(10, 1000.0)
+    levels = None if level is None else [level]
+    with pytest.raises(ValueError, match=rf"needs {needed} draws or more.*Received: {count} draws"):
+        kplug_bayes.coverage_curve(far, RNG.normal(size=(count, 10)), levels)
+    assert not kplug_bayes.coverage_curve(far, RNG.normal(size=(needed, 10)), levels).coverage.any()
+
+
+def test_pictures_of_one_class_say_so() -> None:
+    figure = kplug_bayes.calibration_plot([0, 1, 1], [0.1, 0.9, 0.7], bins=5, adaptive=True)
+    upper, lower = figure.axes
+    assert (upper.get_xlabel(), upper.get_ylabel()) == ("probability of class 1", "share of class 1")
+    assert upper.get_xlim() == lower.get_xlim()
+    bars: list[Any] = list(lower.patches)
+    assert [bar.get_height() for bar in bars] == [1, 0, 0, 1, 1]
+    several = kplug_bayes.calibration_plot([0, 1], [[0.75, 0.25], [0.75, 0.25]]).axes[0]
+    assert (several.get_xlabel(), several.get_ylabel()) == ("confidence", "accuracy")
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])

@@ -169,6 +169,13 @@ def test_means_are_predicted_whatever_predicts_them() -> None:
     np.testing.assert_allclose(model.predict(VECTORS, verbose=0), means, rtol=1e-4)
 
 
+def test_a_classifier_without_a_loss_is_refused() -> None:
+    model = classifier()
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"needs a loss beside the KL divergence.*sparse_categorical_crossentropy"):
+        model.fit(VECTORS, LABELS, verbose=0)
+
+
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_batch_needs_the_weight_too(steps: int) -> None:
     model = classifier(kl_warmup_steps=steps)

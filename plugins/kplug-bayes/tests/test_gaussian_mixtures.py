@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from matplotlib.patches import Ellipse
 from scipy import stats
@@ -86,6 +87,14 @@ def test_ellipses_have_the_components_axes(tmp_path: Path) -> None:
 def test_what_cannot_be_fitted_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kplug_bayes.gaussian_mixture(**{"x": X, "components": 2, **arguments})
+
+
+def test_a_table_has_the_names_of_its_columns() -> None:
+    table = pandas.DataFrame(X, columns=["width", "height"])
+    axes = kplug_bayes.plot_gaussian_mixture(table, kplug_bayes.gaussian_mixture(table, 3, restarts=1)).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
+    with pytest.raises(ValueError, match=r"two features or more.*\(600, 1\)"):
+        kplug_bayes.plot_gaussian_mixture(X[:, :1], kplug_bayes.gaussian_mixture(X[:, :1], 2, restarts=1))
 
 
 def test_features_that_are_not_there_are_refused() -> None:

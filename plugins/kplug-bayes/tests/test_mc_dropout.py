@@ -44,5 +44,5 @@ def test_a_compiled_model_takes_note_when_it_is_compiled_next() -> None:
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
 def test_a_rate_out_of_range_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match=f"`rate` must be at least 0 and less than 1. Received: rate={rate}"):
+    with pytest.raises(ValueError, match=rf"`rate` must be a number at least 0 and below 1\. Received: rate={rate!r}"):
         kplug_bayes.MCDropout(rate)

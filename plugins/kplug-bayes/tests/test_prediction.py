@@ -42,6 +42,39 @@ def test_the_variance_of_a_linear_model_is_told_apart() -> None:
     np.testing.assert_allclose((prediction.quantiles[2, :, 0] - expected) / total, 0, atol=0.35)
     low, high = prediction.interval
     assert (low < prediction.mean).all() and (prediction.mean < high).all()
+    median = kplug_bayes.predict_distribution(model, X, samples=2, quantiles=[0.5])
+    with pytest.raises(ValueError, match=r"needs two quantiles.*quantiles=\(0\.5,\)"):
+        median.interval  # noqa: B018
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Three batches of samples, with targets."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> Any:
+        return X[3 * index : 3 * index + 3], np.zeros(len(X[3 * index : 3 * index + 3]))
+
+
+def test_batches_are_predicted_as_their_samples_are() -> None:
+    import tensorflow as tf
+
+    model = linear()
+    expected = kplug_bayes.predict_distribution(model, X, samples=5, seed=0).mean
+    rows = tf.data.Dataset.from_tensor_slices(X)
+    for batches in (Batches(), rows.batch(2), tf.data.Dataset.zip(rows, rows).batch(4)):
+        found = kplug_bayes.predict_distribution(model, batches, samples=5, seed=0).mean
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match="endless batches"):
+        kplug_bayes.predict_distribution(model, rows.batch(2).repeat(), samples=5)
+
+
+def test_outputs_that_are_nan_say_what_may_have_gone_wrong() -> None:
+    model = keras.Sequential([keras.Input((3,)), kplug_bayes.DenseFlipout(2), kplug_bayes.OneHotCategorical(2)])
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    with pytest.raises(ValueError, match=r"The model puts out NaN.*targets that the distribution cannot have"):
+        kplug_bayes.predict_distribution(model, X)
 
 
 def test_probabilities_of_draws_by_hand() -> None:

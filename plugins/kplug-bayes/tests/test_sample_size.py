@@ -105,6 +105,11 @@ def test_a_plan_says_what_it_found(tmp_path: Path) -> None:
         ({"baseline": 0.9, "uplift": 0.2}, "at most 1. Received: baseline=0.9, uplift=0.2, which is 1.08"),
         ({"uplift": -0.1}, "`uplift` must be a number above 0"),
         ({"threshold": 0.0}, "`threshold`"),
+        (
+            {"threshold": 0.5},
+            r"`threshold` must be less than what is to be found.*threshold=0\.5, baseline \* uplift=0\.0",
+        ),
+        ({"baseline": 40.0}, "for a test of means give the samples' standard deviation, `std`"),
         ({"assurance": 1.0}, "`assurance`"),
         ({"std": -1.0}, "`std`"),
         ({"prior": (0, 0)}, "`prior`"),

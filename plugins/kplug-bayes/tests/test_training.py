@@ -28,6 +28,20 @@ def negative_log_likelihood(y_true: Any, y_pred: Any) -> Any:
     return ops.square(y_true - y_pred) / (2 * NOISE**2)
 
 
+def test_weights_that_go_together_train_beside_a_prior_without_a_closed_form() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 4)).astype("float32")
+    y = (x @ [1.0, -2.0, 0.5, 0.0] + 0.1 * random.normal(size=400)).astype("float32")[:, None]
+    options = {"posterior": "multivariate_normal", "prior": "normal_mixture", "kl_weight": 1 / 400}
+    layers = [kplug_bayes.DenseVariational(16, activation="relu", seed=0, **options)]  # type: ignore[arg-type]
+    layers += [kplug_bayes.DenseVariational(1, seed=1, **options)]  # type: ignore[arg-type]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    losses = model.fit(x, y, epochs=12, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.8 * losses[0]
+
+
 def trained(layer: Any, steps: int = 1500) -> Any:
     model = keras.Sequential([layer])
     rate = keras.optimizers.schedules.CosineDecay(0.05, steps, alpha=0.01)

@@ -30,8 +30,8 @@ def posterior(prior: Any, likelihood: Any, evidence: Any) -> Any:
         P(H | E), float64 of the shape that all three broadcast to; a number if all are numbers.
 
     Raises:
-        ValueError: If one is no probability, the evidence is 0 or smaller than `prior * likelihood`, or the shapes do
-            not go together.
+        ValueError: If one is no probability, the evidence is 0, smaller than `prior * likelihood` or larger than
+            `prior * likelihood + 1 - prior`, or the shapes do not go together.
 
     References:
         Bayes (1763), An Essay towards solving a Problem in the Doctrine of Chances, doi:10.1098/rstl.1763.0053
@@ -56,6 +56,15 @@ def posterior(prior: Any, likelihood: Any, evidence: Any) -> Any:
             "`evidence` must be at least prior * likelihood, which is part of it: it is the sum of prior * likelihood "
             f"over all hypotheses. Received: prior={prior[place]:g}, likelihood={likelihood[place]:g}, "
             f"evidence={evidence[place]:g}"
+        )
+    most = prior * likelihood + (1 - prior)
+    bad = evidence > most * (1 + _ROUNDING)
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        raise ValueError(
+            "`evidence` must be at most prior * likelihood + 1 - prior: where the hypothesis does not hold, the "
+            f"observation has a probability of at most 1. Received: prior={prior[place]:g}, "
+            f"likelihood={likelihood[place]:g}, evidence={evidence[place]:g}"
         )
     return _number_or_array(np.minimum(result, 1.0))
 

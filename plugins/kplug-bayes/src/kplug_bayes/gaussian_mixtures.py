@@ -146,7 +146,11 @@ def plot_gaussian_mixture(
     Raises:
         ValueError: If there are no such features.
     """
+    names = list(map(str, getattr(x, "columns", [])))
     x = finite_array("x", x, dimensions=2)
+    if x.shape[1] < 2:
+        raise ValueError(f"The plane needs data of two features or more. Received: x of shape {x.shape}")
+    names = names or [f"feature {number}" for number in range(x.shape[1])]
     known = range(min(x.shape[1], fit.means.shape[1]))
     if len(features) != 2 or any(feature not in known for feature in features):
         raise ValueError(
@@ -163,8 +167,9 @@ def plot_gaussian_mixture(
         for deviations in (1, 2):
             height, width = 2 * deviations * np.sqrt(values)
             axes.add_patch(Ellipse(mean[chosen], width, height, angle=angle, fill=False, color="black", linewidth=1))
-        axes.annotate(f"{weight:.2f}", mean[chosen], ha="center", va="center", fontsize=8)
-    axes.set(title=str(fit), xlabel=f"feature {chosen[0]}", ylabel=f"feature {chosen[1]}")
+        above = mean[chosen] + [0, 2 * np.sqrt(covariance[chosen[1], chosen[1]])]
+        axes.annotate(f"{weight:.2f}", above, xytext=(0, 2), textcoords="offset points", ha="center", fontsize=8)
+    axes.set(title=str(fit), xlabel=names[chosen[0]], ylabel=names[chosen[1]])
     if path is not None:
         figure.savefig(path)
     return figure

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class ABTest(ABC):
     """
 
     names: Any
+    metric: ClassVar[str]
+    """What of an arm is compared, in a word."""
 
     @property
     @abstractmethod

@@ -11,6 +11,7 @@ import numpy as np
 
 from kplug_bayes.ab_testing.ab_test import ABTest, arm_names, values_by_arm
 from kplug_bayes.ab_testing.arm_posteriors import BetaPosterior
+from kplug_bayes.ab_testing.labelled import by_arm, check_one_index
 from kplug_bayes.checked_numbers import finite_array
 
 _SMALLEST_PRIOR = 0.3
@@ -23,9 +24,10 @@ class BetaBinomialTest(ABTest):
     An arm's posterior is `Beta(a + successes, b + trials - successes)`.
 
     Args:
-        successes: Number of successes of each arm, at least two arms.
-        trials: Number of trials of each arm.
-        names: The arms' names; by default A, B, …
+        successes: Number of successes of each arm, at least two arms: an array, or a dictionary or pandas' series by
+            the arms' names.
+        trials: Number of trials of each arm, likewise.
+        names: The arms' names; by default those of the numbers, or A, B, …
         prior: a and b of the Beta prior of every arm, each at least 0.3: successes and failures that are thought of
             beforehand. (1, 1), the default, is uniform; (0.5, 0.5) is Jeffreys' prior.
 
@@ -48,13 +50,15 @@ class BetaBinomialTest(ABTest):
     'B'
     """
 
-    successes: Sequence[int]
-    trials: Sequence[int]
+    successes: Any
+    trials: Any
     names: Sequence[str] | None = None
     prior: tuple[float, float] = (1.0, 1.0)
+    metric = "rate"
 
     def __post_init__(self) -> None:
-        successes, trials = _counts("successes", self.successes), _counts("trials", self.trials)
+        names, values = by_arm(self.names, successes=self.successes, trials=self.trials)
+        successes, trials = _counts("successes", values[0]), _counts("trials", values[1])
         if successes.shape != trials.shape:
             raise ValueError(
                 "`successes` and `trials` must have one number for each arm. "
@@ -68,7 +72,7 @@ class BetaBinomialTest(ABTest):
             )
         object.__setattr__(self, "successes", tuple(map(int, successes)))
         object.__setattr__(self, "trials", tuple(map(int, trials)))
-        object.__setattr__(self, "names", arm_names(self.names, len(trials)))
+        object.__setattr__(self, "names", arm_names(names, len(trials)))
         object.__setattr__(self, "prior", checked_prior(self.prior))
 
     @classmethod
@@ -86,6 +90,7 @@ class BetaBinomialTest(ABTest):
         Raises:
             ValueError: If the arrays do not go together, or a success is neither 0 nor 1.
         """
+        check_one_index(arms=arms, successes=successes)
         values = finite_array("successes", successes)
         if np.any((values != 0) & (values != 1)):
             wrong = values[(values != 0) & (values != 1)][0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from kplug_bayes.ab_testing.ab_test import ABTest, arm_names, values_by_arm
 from kplug_bayes.ab_testing.arm_posteriors import StudentTPosterior
+from kplug_bayes.ab_testing.labelled import by_arm, check_one_index
 from kplug_bayes.checked_numbers import check_number, finite_array
 
 _LEAST_DF = 2
@@ -66,10 +67,11 @@ class NormalTest(ABTest):
     Means of many samples are nearly normal whatever the samples are: a thousand visitors, of whom few buy, are fine.
 
     Args:
-        means: Mean of each arm's samples, at least two arms.
+        means: Mean of each arm's samples, at least two arms: an array, or a dictionary or pandas' series by the arms'
+            names; the others likewise.
         stds: Their sample standard deviations, with n - 1 in the denominator (`np.std(…, ddof=1)`).
         counts: How many there are, at least 2 of each arm.
-        names: The arms' names; by default A, B, …
+        names: The arms' names; by default those of the numbers, or A, B, …
         prior: What is thought of each arm beforehand; by default nothing.
 
     Attributes:
@@ -90,14 +92,18 @@ class NormalTest(ABTest):
     (0.9812, '0.02297 to 0.777')
     """
 
-    means: Sequence[float]
-    stds: Sequence[float]
-    counts: Sequence[int]
+    means: Any
+    stds: Any
+    counts: Any
     names: Sequence[str] | None = None
     prior: NormalInverseGamma = NormalInverseGamma()
+    metric = "mean"
 
     def __post_init__(self) -> None:
-        means, stds, counts = (finite_array(name, getattr(self, name), dimensions=1) for name in _SUMMARY)
+        names, given = by_arm(self.names, means=self.means, stds=self.stds, counts=self.counts)
+        means, stds, counts = (
+            finite_array(name, values, dimensions=1) for name, values in zip(_SUMMARY, given, strict=True)
+        )
         if not len(means) == len(stds) == len(counts):
             raise ValueError(
                 "`means`, `stds` and `counts` must have one number for each arm. "
@@ -111,7 +117,7 @@ class NormalTest(ABTest):
             raise ValueError(f"`prior` must be a NormalInverseGamma. Received: prior={self.prior!r}")
         for name, values, kind in zip(_SUMMARY, (means, stds, counts), (float, float, int), strict=True):
             object.__setattr__(self, name, tuple(map(kind, values)))
-        object.__setattr__(self, "names", arm_names(self.names, len(means)))
+        object.__setattr__(self, "names", arm_names(names, len(means)))
         self._check_posteriors()
 
     @classmethod
@@ -167,6 +173,7 @@ class NormalTest(ABTest):
         Raises:
             ValueError: If the arrays do not go together, or samples are not finite, or fewer than 2 of an arm.
         """
+        check_one_index(arms=arms, values=values)
         found, parts = values_by_arm(arms, finite_array("values", values), names)
         return cls.from_samples(parts, found, prior)
 

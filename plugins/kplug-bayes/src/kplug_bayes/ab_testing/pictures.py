@@ -46,7 +46,7 @@ def plot_ab_test(
     for index, (name, arm) in enumerate(zip(test.names, test.posteriors, strict=True)):
         interval = arm.interval(credibility, "highest-density")
         _draw(arms, arm, interval, f"C{index}", f"{name}: {interval}")
-    arms.set(title="arms", xlabel="rate or mean", ylabel="posterior density")
+    arms.set(title="arms", xlabel=test.metric, ylabel="posterior density")
     for index, name in enumerate(test.names[1:], start=1):
         comparison = test.difference(name)
         interval = comparison.interval(credibility, "highest-density")
@@ -54,7 +54,7 @@ def plot_ab_test(
         label = f"{name} - {test.names[0]}: {interval}, above 0 with {better:.4f}"
         _draw(differences, comparison, interval, f"C{index}", label)
     differences.axvline(0, color="0.6", linewidth=1, zorder=0)
-    differences.set(title="difference", xlabel="difference")
+    differences.set(title="difference", xlabel=f"difference of {test.metric}s")
     for axes in (arms, differences):
         axes.legend(fontsize=8, title=f"{credibility:.4g} highest-density intervals", loc="upper right")
     if threshold is not None:

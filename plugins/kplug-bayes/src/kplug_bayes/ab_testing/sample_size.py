@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,11 @@ def plan_sample_size(
     checked_count("simulations", simulations)
     check_seed(seed)
     if std is None:
+        if isinstance(baseline, Real) and baseline >= 1:
+            raise ValueError(
+                "`baseline` must be a rate, below 1; for a test of means give the samples' standard deviation, `std`. "
+                f"Received: baseline={baseline!r}, std=None"
+            )
         check_number("baseline", baseline, 0, 1, ends="()")
         better = baseline * (1 + uplift)
         if better > 1:
@@ -150,6 +156,11 @@ def plan_sample_size(
         better = baseline * (1 + uplift)
         check_number("std", std, 0, ends="(]")
         simulate = partial(_means, baseline, std, simulations, seed)
+    if threshold >= better - baseline:
+        raise ValueError(
+            "`threshold` must be less than what is to be found, baseline * uplift: nobody cares for such a difference. "
+            f"Received: threshold={threshold!r}, baseline * uplift={better - baseline:g}"
+        )
     if sizes is not None:
         for size in sizes:
             checked_count("sizes", size, least=_SMALLEST)

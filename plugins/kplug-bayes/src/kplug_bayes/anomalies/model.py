@@ -66,6 +66,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         learn_prior: Whether that share is learned; `adapt` then begins at that of the robust estimates.
         threshold: Posterior probability from which a sample is called an anomaly, in metrics, pictures and tables.
         num_classes: 2 if targets say what is an anomaly, else ignored.
+        anomaly_class: Which of the two classes the anomalies are, 0 or 1, to measure by.
         seed: Whole number that makes the robust beginning repeat.
         **kwargs: Keras' own model arguments (`name`, `dtype`, …).
 
@@ -105,6 +106,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         learn_prior: bool = True,
         threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
         num_classes: int | None = None,
+        anomaly_class: Annotated[int, Field(ge=0, le=1)] = 1,
         seed: Annotated[int, Field(ge=0)] = 0,
         **kwargs: Any,
     ) -> None:
@@ -125,7 +127,10 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self.prior = float(prior)
         self.learn_prior = bool(learn_prior)
         self.threshold = float(threshold)
+        if anomaly_class not in {0, 1}:
+            raise ValueError(f"`anomaly_class` must be 0 or 1. Received: anomaly_class={anomaly_class!r}")
         self.num_classes = num_classes
+        self.anomaly_class = int(anomaly_class)
         self.seed = int(seed)
         self._batch_mean = BatchMean("negative_log_likelihood")
         self.label_metrics: list[Any] = []
@@ -232,11 +237,14 @@ class AnomalyDetector(OwnLoss, keras.Model):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         if y is not None:
+            anomalies = ops.equal(ops.cast(ops.reshape(y, (-1,)), "int32"), self.anomaly_class)
             for metric in self.label_metrics:
-                metric.update_state(ops.reshape(y, (-1,)), y_pred, sample_weight=sample_weight)
+                metric.update_state(anomalies, y_pred, sample_weight=sample_weight)
             super().compute_metrics(x, y, y_pred, sample_weight)
         results: dict[str, Any] = self.get_metrics_result()
-        return results
+        # Without labels nothing has been measured by them.
+        unknown = set() if y is not None else {metric.name for metric in self.label_metrics}
+        return {name: value for name, value in results.items() if name not in unknown}
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; an array, list or data frame is looked at first (`check_data`, `adapt`).
@@ -247,8 +255,10 @@ class AnomalyDetector(OwnLoss, keras.Model):
         if isinstance(x, list) or hasattr(x, "to_numpy"):
             x = np.asarray(x, "float32")
         if isinstance(x, np.ndarray):
-            self.check_data(x)
-            self.adapt(x[: math.ceil(len(x) * (1 - (kwargs.get("validation_split") or 0)))])
+            y = np.asarray(y) if isinstance(y, list) or hasattr(y, "to_numpy") else y
+            self.check_data(x, y)
+            begin = math.ceil(len(x) * (1 - (kwargs.get("validation_split") or 0)))
+            self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
         elif not (self.built and bool(ops.convert_to_numpy(self.adapted))):
             warnings.warn(
                 "AnomalyDetector begins at a standard normal distribution, since `fit` was not given an array. Call "
@@ -257,12 +267,33 @@ class AnomalyDetector(OwnLoss, keras.Model):
             )
         return super().fit(x, y, *args, **kwargs)
 
-    def check_data(self, x: Any) -> None:
-        """Refuse data that nothing can be learned from; only NumPy arrays are looked at.
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return loss and metrics as `keras.Model.evaluate` does.
 
         Raises:
-            ValueError: If they are no table of two samples or more, not finite, or constant in a feature.
+            ValueError: If labels to measure by are neither 0 nor 1.
         """
+        self._check_labels(y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_labels(self, y: Any) -> None:
+        if self.num_classes != 2 or not isinstance(y, np.ndarray) or not y.size:
+            return
+        wrong = ~np.isin(y, (0, 1))
+        if wrong.any():
+            raise ValueError(
+                f"Labels to measure by must be 0 or 1, of which {self.anomaly_class} is an anomaly. "
+                f"Received: {y[wrong][0]} in sample {int(np.argwhere(wrong)[0][0])}"
+            )
+
+    def check_data(self, x: Any, y: Any = None) -> None:
+        """Refuse data that nothing can be learned from, or measured by; only NumPy arrays are looked at.
+
+        Raises:
+            ValueError: If they are no table of two samples or more, not finite, or constant in a feature; or labels to
+                measure by are neither 0 nor 1.
+        """
+        self._check_labels(y)
         if not isinstance(x, np.ndarray):
             return
         features = self.num_features or "num_features"
@@ -284,17 +315,26 @@ class AnomalyDetector(OwnLoss, keras.Model):
                 f"Leave out the columns {', '.join(map(str, constant[:5]))}{' …' if constant.size > 5 else ''}"
             )
 
-    def adapt(self, x: Any) -> None:
+    def adapt(self, x: Any, y: Any = None) -> None:
         """Begin at robust estimates of centre and covariance; a model that has begun keeps what it has.
 
         Args:
             x: Training data of shape `(samples, num_features)`, a NumPy array.
+            y: Labels to measure by, or `None`; nothing is learned from them.
 
         Raises:
-            ValueError: As `check_data` does.
+            ValueError: As `check_data` does, or if most labels are those of anomalies.
         """
         x = np.asarray(x)
-        self.check_data(x)
+        self.check_data(x, y)
+        if self.num_classes == 2 and isinstance(y, np.ndarray) and y.size:
+            share = float(np.mean(y == self.anomaly_class))
+            if share > 0.5:
+                raise ValueError(
+                    f"Anomalies must be the fewer, and class {self.anomaly_class} is {share:.0%} of the labels. If the "
+                    f"other class has the anomalies, say anomaly_class={1 - self.anomaly_class}. "
+                    f"Received: anomaly_class={self.anomaly_class}"
+                )
         if not self.built:
             self.build((None, x.shape[1]))
         if bool(ops.convert_to_numpy(self.adapted)):
@@ -374,5 +414,6 @@ class AnomalyDetector(OwnLoss, keras.Model):
             "learn_prior": self.learn_prior,
             "threshold": self.threshold,
             "num_classes": self.num_classes,
+            "anomaly_class": self.anomaly_class,
             "seed": self.seed,
         }

@@ -30,7 +30,7 @@ def write_pictures(model: Any, directory: Path, dataset: Any) -> None:
         return
     x, y = splits[0][:2]
     x = np.asarray(x, "float64")
-    labels = np.asarray(y).reshape(-1) if model.num_classes == 2 else None
+    labels = (np.asarray(y).reshape(-1) == model.anomaly_class).astype(int) if model.num_classes == 2 else None
     components = model.components()
     names = dataset.info.get("feature_names") or [f"x{number}" for number in range(x.shape[1])]
     anomaly_map(components, x, labels, model.threshold, names).savefig(directory / "anomaly_map.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,8 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
         levels: Probabilities of the intervals, between 0 and 1; by default 0.05, 0.1, … 0.95.
 
     Raises:
-        ValueError: If the shapes do not fit, a number is not finite, or a level is out of range.
+        ValueError: If the shapes do not fit, a number is not finite, a level is out of range, or there are fewer than
+            `2 / (1 - level) - 1` draws.
 
     References:
         - Kuleshov et al. (2018), Accurate Uncertainties for Deep Learning Using Calibrated Regression,
@@ -94,6 +96,14 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
     if not level.size or not ((level >= 0) & (level <= 1)).all():
         raise ValueError(f"`levels` must be numbers between 0 and 1. Received: levels={levels}")
     low, high = _place(y_true, draws)
+    widest = float(level[level < 1].max(initial=0.0))
+    # The outermost cells must lie outside of the interval.
+    needed = math.ceil(round(2 / (1 - widest), 6)) - 1
+    if np.shape(draws)[0] < needed:
+        raise ValueError(
+            f"An interval of {widest:g} needs {needed} draws or more to tell whether a target lies outside of it: draw "
+            f"more, or give smaller `levels`. Received: {np.shape(draws)[0]} draws"
+        )
     inside = [np.minimum(high, (1 + one) / 2) - np.maximum(low, (1 - one) / 2) for one in level]
     coverage = np.array([(np.maximum(part, 0) / (high - low)).mean() for part in inside])
     return CoverageCurve(level, coverage, low.size)

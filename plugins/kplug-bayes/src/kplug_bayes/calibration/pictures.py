@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kplug_bayes.calibration.interval_coverage import coverage_curve, probability_integral_transform
-from kplug_bayes.calibration.reliability import reliability_curve
+from kplug_bayes.calibration.reliability import confidence_and_right, reliability_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_MARGIN = 0.03
 
 
 def calibration_plot(
@@ -43,14 +45,16 @@ def calibration_plot(
     >>> figure = kplug_bayes.calibration_plot([0, 1], [[0.75, 0.25], [0.75, 0.25]])
     """
     curve = reliability_curve(y_true, probabilities, bins, adaptive)
+    confidence, _ = confidence_and_right(y_true, probabilities)
+    of_one_class = np.ndim(probabilities) == 1 or np.shape(probabilities)[1] == 1
+    sure, share = ("probability of class 1", "share of class 1") if of_one_class else ("confidence", "accuracy")
     figure, upper, lower = _two_panels()
     _diagonal(upper)
     upper.plot(curve.confidence, curve.accuracy, marker="o")
     error = curve.expected_calibration_error
-    upper.set(title=f"Reliability: expected calibration error {error:.3f}", ylabel="accuracy", ylim=(0, 1))
-    width = curve.upper - curve.lower
-    lower.bar(curve.lower, curve.count, width=width, align="edge", edgecolor="white")
-    lower.set(xlabel="confidence", ylabel="samples", xlim=(0, 1))
+    upper.set(title=f"Reliability: expected calibration error {error:.3f}", xlabel=sure, ylabel=share)
+    lower.hist(confidence, bins=np.linspace(0, 1, bins + 1), edgecolor="white")
+    lower.set(xlabel=sure, ylabel="samples")
     return _written(figure, path)
 
 
@@ -73,18 +77,19 @@ def coverage_plot(y_true: Any, draws: Any, path: str | Path | None = None) -> Fi
 
     Example:
 
-    >>> figure = kplug_bayes.coverage_plot([0.0, 1.0], [[0.5, 0.5], [-0.5, 1.5]])
+    >>> draws = np.random.default_rng(0).normal(size=(100, 2))
+    >>> figure = kplug_bayes.coverage_plot([0.0, 1.0], draws)
     """
     curve = coverage_curve(y_true, draws)
     figure, upper, lower = _two_panels()
     _diagonal(upper)
     upper.plot(curve.level, curve.coverage, marker="o", markersize=4)
     error = curve.calibration_error
-    upper.set(title=f"Coverage of intervals: mean error {error:.3f}", ylabel="share inside", ylim=(0, 1))
+    upper.set(title=f"Coverage of intervals: mean error {error:.3f}", ylabel="share inside")
     upper.set(xlabel="probability of the interval")
     values = probability_integral_transform(y_true, draws).reshape(-1)
     lower.hist(values, bins=np.linspace(0, 1, 11), edgecolor="white")
-    lower.set(xlabel="probability integral transform", ylabel="targets", xlim=(0, 1))
+    lower.set(xlabel="probability integral transform", ylabel="targets")
     return _written(figure, path)
 
 
@@ -93,6 +98,9 @@ def _two_panels() -> tuple[Figure, Any, Any]:
 
     figure = Figure(figsize=(5, 6), dpi=120, layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1])
+    for axes in (upper, lower):
+        axes.set_xlim(-_MARGIN, 1 + _MARGIN)
+    upper.set_ylim(-_MARGIN, 1 + _MARGIN)
     return figure, upper, lower
 
 

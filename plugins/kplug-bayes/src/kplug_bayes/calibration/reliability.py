@@ -66,7 +66,7 @@ def reliability_curve(y_true: Any, probabilities: Any, bins: int = 15, adaptive:
     ([0.75], [0.5], [2])
     """
     bins = checked_count("bins", bins)
-    confidence, right = _confidence_and_right(y_true, probabilities)
+    confidence, right = confidence_and_right(y_true, probabilities)
     if adaptive:
         order = np.argsort(confidence, kind="stable")
         groups = [part for part in np.array_split(order, bins) if len(part)]
@@ -117,7 +117,12 @@ def expected_calibration_error(y_true: Any, probabilities: Any, bins: int = 15, 
     return reliability_curve(y_true, probabilities, bins, adaptive).expected_calibration_error
 
 
-def _confidence_and_right(y_true: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
+def confidence_and_right(y_true: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return how sure each prediction is, and whether it is right; of one class its probability, and whether it is.
+
+    Raises:
+        ValueError: If a shape is another, or probabilities are none.
+    """
     predicted = checked_probabilities(probabilities)
     labels = checked_classes(y_true, predicted)
     if predicted.ndim == 1:

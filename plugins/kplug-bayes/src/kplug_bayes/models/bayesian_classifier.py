@@ -167,6 +167,12 @@ class BayesianClassifier(BayesianModel):
         """
         shapes = "images of shape (n, height, width[, channels]), or vectors of shape (n, num_features)"
         checked_samples(x, "BayesianClassifier", (2, 3, 4), shapes)
+        if self.compiled and self.loss is None:
+            raise ValueError(
+                "BayesianClassifier needs a loss beside the KL divergence: compile it with "
+                'loss="sparse_categorical_crossentropy", or "categorical_crossentropy" for one-hot labels. '
+                "Received: loss=None"
+            )
         if not isinstance(y, np.ndarray) or (y.ndim == 2 and y.shape[1] == self.num_classes):
             return
         wrong = ~np.isin(y, np.arange(self.num_classes))

@@ -9,6 +9,7 @@ import kplug
 from keras import ops
 from pydantic import Field
 
+from kplug_bayes.checked_numbers import check_number
 from kplug_bayes.drawing_layer import DrawingLayer
 
 _GAL = "Gal & Ghahramani (2016), Dropout as a Bayesian Approximation, https://arxiv.org/abs/1506.02142"
@@ -58,8 +59,7 @@ class MCDropout(DrawingLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"`rate` must be at least 0 and less than 1. Received: rate={rate}")
+        check_number("rate", rate, 0, 1, ends="[)")
         self.rate = rate
         self.deterministic = deterministic
         self.supports_masking = True

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kplug_bayes.checked_numbers import check_seed, checked_count
+from kplug_bayes.prediction.batches import all_samples, in_batches
 from kplug_bayes.prediction.prediction_step import prediction_step
 from kplug_bayes.prediction.prediction_task import TASKS, Task, output_layer_of, refuse_without_spread, task_of
 from kplug_bayes.prediction.predictive_distribution import (
@@ -104,7 +105,9 @@ class MonteCarloPredictor:
         """Return the predictive distribution.
 
         Args:
-            x: Samples as the model takes them: an array, a list of numbers, or a structure of arrays, of `n` samples.
+            x: Samples as the model takes them: an array, a list of numbers, or a structure of arrays, of `n` samples;
+                or batches of such with or without targets (a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch
+                `DataLoader`), which are all held at once.
 
         Returns:
             A `RegressionPrediction`, or a `ClassificationPrediction`.
@@ -113,7 +116,7 @@ class MonteCarloPredictor:
             ValueError: If there are no samples, the model has no spread of any kind or several outputs, or outputs that
                 should be probabilities are not.
         """
-        x = _arrays(x)
+        x = _arrays(all_samples(x) if in_batches(x) else x)
         count = len(keras.tree.flatten(x)[0])
         if count == 0:
             raise ValueError("`x` must have one sample at least. Received: x with 0 samples")
@@ -182,6 +185,12 @@ class MonteCarloPredictor:
         return of_classes(stacked[0], self.task == "binary", self.quantiles, self.keep_draws)
 
     def _check_probabilities(self, values: np.ndarray) -> None:
+        if np.isnan(values).any():
+            raise ValueError(
+                "The model puts out NaN. If its loss was NaN, its training went wrong: targets that the distribution "
+                "cannot have (classes that there are not), values that are not finite, or too large a learning rate. "
+                f"Received: NaN in {int(np.isnan(values).sum())} of {values.size} outputs"
+            )
         sums = values.sum(axis=-1) if self.task == "classification" else 1.0
         if values.min() < -1e-3 or values.max() > 1 + 1e-3 or not np.allclose(sums, 1.0, atol=1e-2):
             raise ValueError(

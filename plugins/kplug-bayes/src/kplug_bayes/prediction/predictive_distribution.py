@@ -39,7 +39,16 @@ class RegressionPrediction:
 
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The credible interval between the lowest and the highest quantile, each of shape `(n, *outputs)`."""
+        """The credible interval between the lowest and the highest quantile, each of shape `(n, *outputs)`.
+
+        Raises:
+            ValueError: If there is one quantile only.
+        """
+        if len(self.quantile_levels) < 2:
+            raise ValueError(
+                "An interval needs two quantiles: predict with quantiles=(0.05, 0.95), say. "
+                f"Received: quantiles={self.quantile_levels}"
+            )
         return self.quantiles[0], self.quantiles[-1]
 
     def __repr__(self) -> str:

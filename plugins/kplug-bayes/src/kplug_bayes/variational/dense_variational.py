@@ -146,10 +146,11 @@ class DenseVariational(VariationalLayer):
     def call(self, inputs: Any) -> Any:
         divergence = self.posterior.kl_divergence(self.prior)
         draw = None
-        if divergence is None or not self.deterministic:
-            draw = self.posterior.sample(self.seed_generator)
         if divergence is None:
-            divergence = self.posterior.log_prob(draw) - self.prior.log_prob(draw)
+            draw, log_density = self.posterior.sample_and_log_prob(self.seed_generator)
+            divergence = log_density - self.prior.log_prob(draw)
+        elif not self.deterministic:
+            draw = self.posterior.sample(self.seed_generator)
         self.add_kl_divergence(divergence)
         weights = ops.cast(self.posterior.mean() if self.deterministic else draw, self.compute_dtype)
         count = math.prod(self._kernel_shape)

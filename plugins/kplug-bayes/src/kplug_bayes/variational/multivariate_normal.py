@@ -65,9 +65,13 @@ class MultivariateNormal(WeightDistribution):
         return ops.tril(untransformed, -1) + ops.diag(diagonal), diagonal
 
     def sample(self, seed: keras.random.SeedGenerator) -> Any:
-        factor, _ = self._factor()
+        return self.sample_and_log_prob(seed)[0]
+
+    def sample_and_log_prob(self, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
+        # To solve for the noise that is known would lose all digits of the gradient where L is nearly singular.
+        factor, diagonal = self._factor()
         epsilon = keras.random.normal(tuple(self.loc.shape), dtype=factor.dtype, seed=seed)
-        return self.loc + ops.matmul(factor, epsilon)
+        return self.loc + ops.matmul(factor, epsilon), self._log_density(epsilon, diagonal)
 
     def mean(self) -> Any:
         return ops.convert_to_tensor(self.loc)
@@ -75,6 +79,10 @@ class MultivariateNormal(WeightDistribution):
     def log_prob(self, weights: Any) -> Any:
         factor, diagonal = self._factor()
         epsilon = ops.solve_triangular(factor, ops.expand_dims(weights - self.loc, -1), lower=True)
+        return self._log_density(epsilon, diagonal)
+
+    @staticmethod
+    def _log_density(epsilon: Any, diagonal: Any) -> Any:
         return -ops.sum(0.5 * ops.square(epsilon)) - ops.sum(ops.log(diagonal) + HALF_LOG_2_PI)
 
     def kl_divergence(self, prior: WeightDistribution) -> Any:

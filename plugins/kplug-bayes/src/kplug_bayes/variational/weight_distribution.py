@@ -47,6 +47,11 @@ class WeightDistribution(keras.layers.Layer):
             f"{type(self).__name__} has no `log_prob`, which the KL divergence needs where it has no closed form."
         )
 
+    def sample_and_log_prob(self, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
+        """Return one draw and its log density, which a posterior may know better than by computing it from the draw."""
+        drawn = self.sample(seed)
+        return drawn, self.log_prob(drawn)
+
     def kl_divergence(self, prior: WeightDistribution) -> Any:
         """Return the KL divergence of this posterior from a prior, in nats, or `None` where it has no closed form."""
         del prior
