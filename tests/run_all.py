@@ -1,4 +1,7 @@
-"""Runs all tests on every backend: several processes of pytest, two at a time. Arguments go to those on TensorFlow."""
+"""Runs all tests on every backend: several processes of pytest, two at a time.
+
+Options of pytest (`-x`, `-k focal`) go to those on TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class Job:
         if self.folder == PLUGIN:
             # From its source: installing it would change the catalog that kplug's own tests look at. That it is
             # installed, listed, trained and removed is tests/test_kplug_bayes.py.
-            environment["PYTHONPATH"] = str(PLUGIN / "src")
+            environment["PYTHONPATH"] = os.pathsep.join([str(PLUGIN / "src"), *filter(None, [os.getenv("PYTHONPATH")])])
         if self.backend == "jax":
             environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
             environment["XLA_FLAGS"] = quick_xla()
@@ -85,8 +88,8 @@ def jobs(arguments: list[str]) -> list[Job]:
         Job("elsewhere", ["tests", *ELSEWHERE, *arguments]),
         Job("worker", ["tests/training", *arguments]),
         Job("parts on JAX", computed, "jax"),
-        # Its slow tests compare backends from TensorFlow.
-        Job("kplug-bayes", [], folder=PLUGIN),
+        # Its slow tests run here alone: they compare backends, and train what the others have trained in small.
+        Job("kplug-bayes", arguments, folder=PLUGIN),
         *([Job("parts on PyTorch", computed, "torch")] if has_torch() else []),
         Job("kplug-bayes on JAX", quick, "jax", PLUGIN),
         *([Job("kplug-bayes on PyTorch", quick, "torch", PLUGIN)] if has_torch() else []),
@@ -99,6 +102,10 @@ def has_torch() -> bool:
 
 def main(arguments: list[str]) -> int:
     """Run all, print what each printed as it ends, and return 1 if one failed."""
+    paths = [one for one in arguments if (ROOT / one.partition("::")[0]).exists()]
+    if paths:
+        print(f"This runs all tests. For some of them: python -m pytest {' '.join(paths)}", file=sys.stderr)
+        return 2
     if not has_torch():
         print("PyTorch is not installed: its tests are not run.")
     start, failed = time.monotonic(), []

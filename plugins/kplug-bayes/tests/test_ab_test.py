@@ -113,6 +113,25 @@ def test_the_relative_uplift_of_means_agrees_with_integration() -> None:
         assert integral_over(a, lambda v, x=x: b.cdf(v * (1 + x))) == pytest.approx(p, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("successes", "trials"), [((10**6, 10**6 + 900), 10**10), ((10**9, 10**9 + 30_000), 10**11), ((1500, 1600), 30_000)]
+)
+def test_many_trials_lose_no_digits(successes: tuple[int, int], trials: int) -> None:
+    test = kplug_bayes.BetaBinomialTest(successes, [trials, trials])
+    assert sum(test.probability_best.values()) == pytest.approx(1, abs=1e-9)
+    better = test.probability_best["B"]
+    assert better == pytest.approx(1 - float(test.difference().cdf(0.0)), abs=1e-9)
+    arms = test.posteriors
+    z = (arms[1].mean - arms[0].mean) / np.hypot(arms[0].std, arms[1].std)
+    assert better == pytest.approx(stats.norm.cdf(z), abs=2e-3 / np.sqrt(successes[0] / 1000))
+    # Central differences of the cumulative distribution, whose digits are its own.
+    x, step = arms[0].mean, 1e-3 * arms[0].std
+    slope = (arms[0].cdf(x + step) - arms[0].cdf(x - step)) / (2 * step)
+    assert arms[0].pdf(x) == pytest.approx(slope, rel=1e-5)
+    with pytest.raises(ValueError, match="`trials` must be at most 1e"):
+        kplug_bayes.BetaBinomialTest([5, 5], [10**12, 10**12])
+
+
 def test_labelled_counts_go_together_by_their_labels() -> None:
     successes, trials = pandas.Series({"old": 30, "new": 40}), pandas.Series({"new": 1000, "old": 2000})
     for test in (
@@ -125,6 +144,20 @@ def test_labelled_counts_go_together_by_their_labels() -> None:
     means, counts = {"a": 1.0, "b": 2.0}, {"b": 20, "a": 10}
     normal = kplug_bayes.NormalTest(means, {"a": 3.0, "b": 4.0}, counts)
     assert (normal.names, normal.counts) == (("a", "b"), (10, 20))
+    several: list[list[Any]] = [[0, 1], [False, True], ["a", "b"]]
+    for codes in several:
+        log = pandas.DataFrame(
+            {"arm": [codes[0]] * 50 + [codes[1]] * 40, "won": [1] * 20 + [0] * 30 + [1] * 30 + [0] * 10}
+        )
+        won = log.groupby("arm").won
+        test = kplug_bayes.BetaBinomialTest(won.sum(), won.count(), names=[codes[1], codes[0]])
+        assert (test.names, test.successes, test.trials) == ((str(codes[1]), str(codes[0])), (30, 20), (40, 50))
+        assert kplug_bayes.BetaBinomialTest(won.sum(), won.count()).names == (str(codes[0]), str(codes[1]))
+    samples = {"A": [1.0, 2.0, 3.0], "B": [5.0, 6.0, 7.0]}
+    turned = kplug_bayes.NormalTest.from_samples(samples, names=["B", "A"])
+    assert (turned.names, turned.means) == (("B", "A"), (6.0, 2.0))
+    with pytest.raises(ValueError, match=r"samples with the labels \['A', 'B'\], beside \['A', 'C'\]"):
+        kplug_bayes.NormalTest.from_samples(samples, names=["A", "C"])
     unlabelled = kplug_bayes.BetaBinomialTest(pandas.Series([3, 4]), [10, 20])
     assert unlabelled.names == ("A", "B")
     with pytest.raises(ValueError, match=r"`successes` and `trials` must be labelled.*trials with no labels"):

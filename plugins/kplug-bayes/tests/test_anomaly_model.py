@@ -158,16 +158,63 @@ def test_labels_are_measured_by_and_not_learned_from() -> None:
     flagged = with_labels.predict(X, verbose=0) > 0.5
     assert results["precision"] == pytest.approx(WIDE[flagged].mean(), abs=1e-4)
     assert results["recall"] == pytest.approx(flagged[WIDE].mean(), abs=1e-4)
-    assert results["average_precision"] > 0.9
+    assert results["pr_auc"] > 0.9
     assert set(without.evaluate(X, Y, verbose=0, return_dict=True)) == {"loss"}
     np.testing.assert_array_equal(with_labels.components().covariance, without.components().covariance)
+
+
+def test_samples_without_weight_are_not_learned_from() -> None:
+    shifted, weight = X[:2000].copy(), np.repeat(np.array([1, 0], "float32"), 1000)
+    shifted[1000:] += 30
+    found = []
+    for x, options in ((shifted, {"sample_weight": weight}), (X[:1000], {})):
+        keras.utils.set_random_seed(0)
+        model = kplug_bayes.AnomalyDetector(num_classes=2)
+        model.compile("adam")
+        assert set(model.fit(x, verbose=0, batch_size=500, **options).history) == {"loss"}
+        found.append(model.components().location)
+        if options:
+            loss = model.evaluate(x, sample_weight=weight, batch_size=2000, verbose=0)
+            half = model.evaluate(x[:1000], batch_size=1000, verbose=0)
+            assert loss == pytest.approx(half / 2, rel=1e-4)
+    np.testing.assert_allclose(found[0], found[1], atol=0.1)
+
+
+@pytest.mark.parametrize("wide", ["gaussian", "uniform"])
+def test_what_is_farther_than_float32_can_square_is_an_anomaly_and_spoils_nothing(wide: Any) -> None:
+    far = X[:1000].copy()
+    far[5] = [1e20, -3e38]
+    model = kplug_bayes.AnomalyDetector(wide=wide)
+    model.compile("adam")
+    assert np.isfinite(model.fit(far, epochs=2, verbose=0).history["loss"]).all()
+    probabilities = model.predict(far, verbose=0)
+    assert probabilities[5] == 1
+    assert np.isfinite(probabilities).all()
+    assert probabilities[~WIDE[:1000]].mean() < 0.2
+
+
+def test_validation_samples_are_not_looked_at() -> None:
+    model = kplug_bayes.AnomalyDetector(covariance="diagonal")
+    model.compile("adam")
+    shifted = X[:7].copy()
+    shifted[3:] += 1e6
+    model.fit(shifted, None, 32, 1, 0, None, 0.5)  # validation_split by position: three samples are left
+    np.testing.assert_allclose(model.components().location, np.median(shifted[:3], axis=0), rtol=0.1, atol=0.1)
+
+
+def test_tensors_are_looked_at() -> None:
+    model = kplug_bayes.AnomalyDetector()
+    model.compile("adam")
+    model.fit(ops.convert_to_tensor(X[:200] + 50_000), verbose=0)
+    np.testing.assert_allclose(model.components().location, LOCATION + 50_000, atol=0.6)
+    assert np.isfinite(model.evaluate(X[:20].tolist(), verbose=0))
 
 
 def test_which_class_the_anomalies_are() -> None:
     turned = kplug_bayes.AnomalyDetector(num_classes=2, anomaly_class=0)
     turned.compile("adam")
     turned.fit(X, 1 - Y, epochs=1, verbose=0)
-    assert turned.evaluate(X, 1 - Y, verbose=0, return_dict=True)["average_precision"] > 0.9
+    assert turned.evaluate(X, 1 - Y, verbose=0, return_dict=True)["pr_auc"] > 0.9
     model = kplug_bayes.AnomalyDetector(num_classes=2)
     model.compile("adam")
     with pytest.raises(ValueError, match=r"class 1 is \d+% of the labels.*anomaly_class=0"):

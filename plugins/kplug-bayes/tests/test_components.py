@@ -169,6 +169,34 @@ def test_means_are_predicted_whatever_predicts_them() -> None:
     np.testing.assert_allclose(model.predict(VECTORS, verbose=0), means, rtol=1e-4)
 
 
+def test_a_split_for_validation_by_position_is_not_counted() -> None:
+    model = classifier()
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(VECTORS, LABELS, 12, 1, 0, None, 0.5)
+    assert model.variational_layers[0].kl_weight == pytest.approx(0.001 / 6)
+
+
+@pytest.mark.parametrize("size", [1e-14, 1e18])
+def test_targets_that_float32_does_not_hold_are_refused(size: float) -> None:
+    model = regressor()
+    model.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match=r"Targets must have standard deviations.*in another unit\. Received: "):
+        model.fit(VECTORS, NUMBERS.astype("float64") * size, verbose=0)
+
+
+@pytest.mark.skipif(not COMPILED, reason="strategies are TensorFlow's")
+@pytest.mark.parametrize("make", [classifier, regressor, kplug_bayes.AnomalyDetector])
+def test_a_model_made_under_a_strategy_is_adapted_there(make: Any) -> None:
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        model = make()
+        loss = "sparse_categorical_crossentropy" if make is classifier else None
+        model.compile("adam", loss, jit_compile=False)
+    history = model.fit(VECTORS, LABELS if make is classifier else NUMBERS, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_a_classifier_without_a_loss_is_refused() -> None:
     model = classifier()
     model.compile("adam")

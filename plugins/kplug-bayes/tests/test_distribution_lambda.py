@@ -51,6 +51,18 @@ def test_it_puts_out_moments(convert_to: Any) -> None:
     np.testing.assert_allclose(ops.convert_to_numpy(spread), 2 * softplus(PARAMETERS[:, 1:]) ** 2, rtol=1e-5)
 
 
+@pytest.mark.parametrize("convert_to", ["mean", "mode", "sample"])
+@pytest.mark.parametrize(("make", "sides"), [(laplace, (1,)), (number, ()), (three, (3,))])
+def test_what_it_puts_out_feeds_layers_of_a_functional_model(
+    make: Any, sides: tuple[int, ...], convert_to: Any
+) -> None:
+    inputs = keras.Input((4, 2))
+    outputs = kplug_bayes.DistributionLambda(make, convert_to=convert_to)(inputs)
+    assert outputs.shape == (None, 4, *sides)
+    found = keras.Model(inputs, 2 * outputs).predict(np.ones((5, 4, 2), "float32"), verbose=0)
+    assert found.shape == (5, 4, *sides)
+
+
 def test_its_draws_repeat_with_a_seed() -> None:
     first, second = (kplug_bayes.DistributionLambda(laplace, convert_to="sample", seed=3) for _ in range(2))
     draws = [ops.convert_to_numpy(first(PARAMETERS)) for _ in range(2)]

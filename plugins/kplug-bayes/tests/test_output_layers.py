@@ -172,6 +172,49 @@ def test_masked_steps_cost_nothing() -> None:
     assert model.evaluate(sequences, targets, verbose=0) == pytest.approx(-log_density[:, :3].mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("layer", "padding"),
+    [
+        (kplug_bayes.IndependentNormal(1), np.nan),
+        (kplug_bayes.IndependentBernoulli(1), -1),
+        (kplug_bayes.OneHotCategorical(2), -1),
+    ],
+)
+def test_what_does_not_count_may_have_any_target(layer: Any, padding: float) -> None:
+    sequences = RNG.normal(size=(4, 5, 2)).astype("float32")
+    sequences[:, 3:] = 0
+    targets = RNG.integers(0, 2, size=(4, 5)).astype("float32")
+    padded = targets.copy()
+    padded[:, 3:] = padding
+    dense = keras.layers.Dense(layer.parameters_per_event)
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.Masking(0.0), dense, layer])
+    model.compile("sgd", loss=layer.negative_log_likelihood, weighted_metrics=[])
+    expected = model.evaluate(sequences, targets, verbose=0)
+    assert model.evaluate(sequences, padded, verbose=0) == pytest.approx(expected, rel=1e-6)
+    model.fit(sequences, padded, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+    outputs = layer(RNG.normal(size=(4, layer.parameters_per_event)).astype("float32"))
+    y, weight = targets[:, 0], np.array([1, 2, 0, 1], "float32")
+    bad = np.where(weight == 0, padding, y).astype("float32")
+    loss = layer.negative_log_likelihood
+    found = [float(keras.ops.convert_to_numpy(loss(one, outputs, sample_weight=weight))) for one in (y, bad)]
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
+def test_metrics_of_the_mean_leave_out_masked_steps() -> None:
+    layer = kplug_bayes.IndependentNormal(1)
+    sequences = RNG.normal(size=(4, 5, 2)).astype("float32")
+    sequences[:, 3:] = 0
+    targets = np.zeros((4, 5, 1), "float32")
+    targets[:, 3:] = 1000
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.Masking(0.0), keras.layers.Dense(2), layer])
+    model.compile("sgd", loss=layer.negative_log_likelihood, metrics=[kplug_bayes.MetricOfMean(layer, "mae")])
+    found = model.evaluate(sequences, targets, verbose=0, return_dict=True)["mean_absolute_error"]
+    means = model.predict(sequences, verbose=0)[:, :3, 0]
+    assert found == pytest.approx(np.abs(means).mean(), rel=1e-5)
+
+
 def test_class_numbers_are_targets_as_one_hot_ones_are() -> None:
     layer = kplug_bayes.OneHotCategorical(3)
     logits, classes = PARAMETERS[:, :3], np.array([0, 2, 1, 1, 0])

@@ -70,6 +70,30 @@ def test_batches_are_predicted_as_their_samples_are() -> None:
         kplug_bayes.predict_distribution(model, rows.batch(2).repeat(), samples=5)
 
 
+class Block(keras.layers.Layer):  # type: ignore[misc]
+    """A layer that holds another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = kplug_bayes.MCDropout(0.5)
+
+    def call(self, inputs: Any) -> Any:
+        return self.drop(inputs)
+
+
+def test_a_layer_within_a_layer_that_is_set_is_taken_note_of() -> None:
+    block = Block()
+    model = keras.Sequential([keras.Input((3,)), block, keras.layers.Dense(1, kernel_initializer="ones")])
+    options: dict[str, Any] = {"samples": 20, "task": "regression", "seed": 0}
+    assert kplug_bayes.predict_distribution(model, X, **options).epistemic_std.max() > 0.1
+    block.drop.rate = 0.0
+    with pytest.raises(ValueError, match="nothing that draws"):
+        kplug_bayes.predict_distribution(model, X, **options)
+    block.drop.deterministic = True
+    with pytest.raises(ValueError, match="switched off"):
+        kplug_bayes.predict_distribution(model, X, **options)
+
+
 def test_outputs_that_are_nan_say_what_may_have_gone_wrong() -> None:
     model = keras.Sequential([keras.Input((3,)), kplug_bayes.DenseFlipout(2), kplug_bayes.OneHotCategorical(2)])
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])

@@ -9,10 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kplug_bayes.ab_testing.ab_test import Decision as Decision
     from kplug_bayes.ab_testing.beta_binomial import BetaBinomialTest as BetaBinomialTest
+    from kplug_bayes.ab_testing.comparison import Comparison as Comparison
+    from kplug_bayes.ab_testing.intervals import Interval as Interval
     from kplug_bayes.ab_testing.normal import NormalInverseGamma as NormalInverseGamma
     from kplug_bayes.ab_testing.normal import NormalTest as NormalTest
     from kplug_bayes.ab_testing.pictures import plot_ab_test as plot_ab_test
+    from kplug_bayes.ab_testing.sample_size import SampleSizePlan as SampleSizePlan
     from kplug_bayes.ab_testing.sample_size import plan_sample_size as plan_sample_size
     from kplug_bayes.anomalies.detector import BayesianAnomalyDetector as BayesianAnomalyDetector
     from kplug_bayes.anomalies.model import AnomalyDetector as AnomalyDetector
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from kplug_bayes.datasets.ab_test_log import simulate_ab_test as simulate_ab_test
     from kplug_bayes.datasets.gap_regression import gap_regression as gap_regression
     from kplug_bayes.datasets.sensor_readings import sensor_readings as sensor_readings
+    from kplug_bayes.gaussian_mixtures import MixtureFit as MixtureFit
     from kplug_bayes.gaussian_mixtures import gaussian_mixture as gaussian_mixture
     from kplug_bayes.gaussian_mixtures import plot_gaussian_mixture as plot_gaussian_mixture
     from kplug_bayes.models.bayesian_classifier import BayesianClassifier as BayesianClassifier
@@ -87,7 +92,9 @@ _MODULES = {
     "Conv2DReparameterization": "variational.reparameterization",
     "Conv3DFlipout": "variational.flipout",
     "Conv3DReparameterization": "variational.reparameterization",
+    "Comparison": "ab_testing.comparison",
     "CoverageCurve": "calibration.interval_coverage",
+    "Decision": "ab_testing.ab_test",
     "DeepEnsemble": "prediction.deep_ensemble",
     "DenseFlipout": "variational.flipout",
     "DenseLocalReparameterization": "variational.local_reparameterization",
@@ -97,9 +104,11 @@ _MODULES = {
     "DistributionLayer": "outputs.distribution_layer",
     "IndependentBernoulli": "outputs.independent_bernoulli",
     "IndependentNormal": "outputs.independent_normal",
+    "Interval": "ab_testing.intervals",
     "MCDropout": "prediction.mc_dropout",
     "MeanFieldNormal": "variational.mean_field_normal",
     "MetricOfMean": "outputs.metric_of_mean",
+    "MixtureFit": "gaussian_mixtures",
     "MixtureNormal": "outputs.mixture_normal",
     "MonteCarloPredictor": "prediction.monte_carlo_predictor",
     "MultivariateNormal": "variational.multivariate_normal",
@@ -112,6 +121,7 @@ _MODULES = {
     "OneHotCategorical": "outputs.one_hot_categorical",
     "RegressionPrediction": "prediction.predictive_distribution",
     "ReliabilityCurve": "calibration.reliability",
+    "SampleSizePlan": "ab_testing.sample_size",
     "WeightDistribution": "variational.weight_distribution",
     "ab_test_log": "datasets.ab_test_log",
     "calibration_plot": "calibration.pictures",

@@ -1,10 +1,11 @@
-"""Arrays that calibration is measured on, checked and in one form."""
+"""What is given as arrays, checked and in one form."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 
 def checked_probabilities(probabilities: Any) -> np.ndarray:
@@ -76,3 +77,27 @@ def checked_draws(y_true: Any, draws: Any) -> tuple[np.ndarray, np.ndarray]:
         if not np.isfinite(array).all():
             raise ValueError(f"`{name}` must be finite. Received: NaN or infinity in {name}")
     return targets.reshape(-1), drawn.reshape(len(drawn), -1)
+
+
+def as_array(name: str, values: Any) -> Any:
+    """Return a list, a data frame or a tensor as an array, and anything else as it is.
+
+    Args:
+        name: What the values are called, for the message.
+        values: What was given.
+
+    Raises:
+        ValueError: If it holds what are no numbers, or rows of different lengths.
+    """
+    if ops.is_tensor(values):
+        return ops.convert_to_numpy(values)
+    if not (isinstance(values, list) or hasattr(values, "to_numpy")):
+        return values
+    try:
+        array = np.asarray(values)
+        return array.astype("float32") if array.dtype.kind in "fO" else array
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be numbers in rows of one length: encode or leave out other columns. "
+            f"Received: {name}={type(values).__name__} ({error})"
+        ) from error

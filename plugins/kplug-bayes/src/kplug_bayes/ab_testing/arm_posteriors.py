@@ -18,6 +18,8 @@ TAILS = np.array([*_HALF, 0.5])
 """Tail probabilities at whose quantiles integrals are cut into pieces, so close that densities are smooth between."""
 
 LONGEST_PIECE = 2.0
+_MANY = 1000
+"""Successes and failures from which log densities are computed from their mode."""
 
 
 class ArmPosterior(ABC):
@@ -110,6 +112,10 @@ class BetaPosterior(ArmPosterior):
     def pdf(self, x: Any) -> Any:
         x = np.asarray(x, "float64")
         inside = np.clip(x, 0, 1)
+        if min(self.a, self.b) >= _MANY:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                density = np.exp(_log_odds_density(self.a, self.b, special.logit(inside))) / (inside * (1 - inside))
+            return np.where((x > 0) & (x < 1), density, 0.0)[()]
         with np.errstate(over="ignore"):
             log = special.xlogy(self.a - 1, inside) + special.xlog1py(self.b - 1, -inside)
             return np.where((x >= 0) & (x <= 1), np.exp(log - special.betaln(self.a, self.b)), 0.0)[()]
@@ -137,8 +143,7 @@ class BetaPosterior(ArmPosterior):
         return _log_odds(x, 1 - x)
 
     def line_pdf(self, line: np.ndarray) -> np.ndarray:
-        log = self.a * special.log_expit(line) + self.b * special.log_expit(-line) - special.betaln(self.a, self.b)
-        return np.asarray(np.exp(log))
+        return np.asarray(np.exp(_log_odds_density(self.a, self.b, line)))
 
     def line_tails(self, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, rest = special.expit(line), special.expit(-line)
@@ -149,6 +154,26 @@ class BetaPosterior(ArmPosterior):
 
     def __str__(self) -> str:
         return f"Beta({self.a:g}, {self.b:g})"
+
+
+def _log_odds_density(a: float, b: float, line: np.ndarray) -> np.ndarray:
+    """Return log densities of the log odds of a Beta variable: `a log x + b log(1 - x) - log B(a, b)`."""
+    if min(a, b) < _MANY:
+        return np.asarray(a * special.log_expit(line) + b * special.log_expit(-line) - special.betaln(a, b))
+    # Of many counts all three are large and cancel. So all is measured from where a / x = b / (1 - x) = a + b, with
+    # Stirling's series for what log B is more than its value there.
+    share = a / (a + b)
+    above, below = special.expit(line) / share - 1, special.expit(-line) / (1 - share) - 1
+    # a * above + b * below is 0.
+    with np.errstate(divide="ignore"):
+        distance = a * (np.log1p(above) - above) + b * (np.log1p(below) - below)
+    log_beta = 0.5 * np.log(2 * np.pi * (1 / a + 1 / b)) + _stirling(a) + _stirling(b) - _stirling(a + b)
+    return np.asarray(distance - log_beta)
+
+
+def _stirling(a: float) -> float:
+    """Return `log Gamma(a) - (a - 1/2) log a + a - log(2 pi) / 2`, for a large a."""
+    return (1 - (1 / 30 - 1 / (105 * a * a)) / (a * a)) / (12 * a)
 
 
 def _log_odds(x: Any, rest: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from kplug_bayes.ab_testing.labelled import by_arm, check_one_index
 from kplug_bayes.checked_numbers import finite_array
 
 _SMALLEST_PRIOR = 0.3
+_MOST_TRIALS = 10**11
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class BetaBinomialTest(ABTest):
         posteriors: The arms' posteriors, `BetaPosterior`.
 
     Raises:
-        ValueError: If counts are no whole numbers, there are more successes than trials, or the prior is out of range.
+        ValueError: If counts are no whole numbers, there are more successes than trials or more than 1e11 trials of an
+            arm, or the prior is out of range.
 
     References:
         Stucchio (2015), Bayesian A/B Testing at VWO,
@@ -63,6 +65,11 @@ class BetaBinomialTest(ABTest):
             raise ValueError(
                 "`successes` and `trials` must have one number for each arm. "
                 f"Received: {len(successes)} successes, {len(trials)} trials"
+            )
+        if np.any(trials > _MOST_TRIALS):
+            raise ValueError(
+                f"`trials` must be at most {_MOST_TRIALS:.0e} of each arm: beyond it float64 has too few digits "
+                f"and rates are known without a test. Received: {trials.max():.4g}"
             )
         if np.any(successes > trials):
             index = int(np.argmax(successes > trials))

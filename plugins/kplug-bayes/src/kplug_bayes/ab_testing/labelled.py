@@ -8,11 +8,15 @@ from typing import Any
 
 
 def labels_of(values: Any) -> list[Any] | None:
-    """Return the labels of a dictionary or of a series; `None` of what has none, or only numbers them."""
+    """Return the labels of a dictionary or of a series; `None` of what has none.
+
+    A series that was made without an index has a `RangeIndex`, which labels nothing. Arms that are called 0 and 1 come
+    out of a table with an index of another type.
+    """
     if isinstance(values, Mapping):
         return list(values)
     index = _index(values)
-    return None if index is None or list(index) == list(range(len(index))) else list(index)
+    return None if index is None or type(index).__name__ == "RangeIndex" else list(index)
 
 
 def _index(values: Any) -> Any:

@@ -110,9 +110,9 @@ class NormalTest(ABTest):
                 f"Received: {len(means)}, {len(stds)} and {len(counts)}"
             )
         if np.any((counts < 2) | (counts != np.floor(counts))):
-            raise ValueError(f"`counts` must be whole numbers of at least 2. Received: counts={list(self.counts)!r}")
+            raise ValueError(f"`counts` must be whole numbers of at least 2. Received: counts={counts.tolist()!r}")
         if np.any(stds < 0):
-            raise ValueError(f"`stds` must be at least 0. Received: stds={list(self.stds)!r}")
+            raise ValueError(f"`stds` must be at least 0. Received: stds={stds.tolist()!r}")
         if not isinstance(self.prior, NormalInverseGamma):
             raise ValueError(f"`prior` must be a NormalInverseGamma. Received: prior={self.prior!r}")
         for name, values, kind in zip(_SUMMARY, (means, stds, counts), (float, float, int), strict=True):
@@ -131,14 +131,15 @@ class NormalTest(ABTest):
 
         Args:
             samples: An array of shape `(n,)` for each arm, at least 2 numbers each; or a dictionary of them by name.
-            names: The arms' names, where the samples have none.
+            names: The arms' names, where the samples have none; else their order.
             prior: What is thought of each arm beforehand.
 
         Raises:
-            ValueError: If samples are not finite, or fewer than 2.
+            ValueError: If samples are not finite, or fewer than 2, or the names are not those of the dictionary.
         """
         if isinstance(samples, Mapping):
-            names, samples = list(samples) if names is None else names, list(samples.values())
+            names, (samples,) = by_arm(names, samples=samples)
+        assert not isinstance(samples, Mapping)
         names = arm_names(names, len(samples))
         arrays = [
             finite_array(f"samples of {name}", one, dimensions=1) for name, one in zip(names, samples, strict=True)

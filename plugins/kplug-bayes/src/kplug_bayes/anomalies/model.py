@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 from dataclasses import replace
@@ -16,18 +15,21 @@ from keras import ops
 from kplug.models import BatchMean, OwnLoss
 from pydantic import Field
 from scipy import linalg, special
-from sklearn.covariance import MinCovDet
 
-from kplug_bayes.anomalies.detector import median_and_deviation
-from kplug_bayes.anomalies.two_components import TwoComponents, regularized
+from kplug_bayes.anomalies.robust_beginning import robust_beginning
+from kplug_bayes.anomalies.two_components import TwoComponents
+from kplug_bayes.checked_arrays import as_array
 from kplug_bayes.checked_numbers import check_choice, check_number, checked_count
+from kplug_bayes.strategy_scope import strategy_scope
 
 _TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
 _MOST_FEATURES = 1024
-_LOOKED_AT = 5000
-"""Samples that the robust beginning is read off: the minimum covariance determinant of more takes long."""
 _SHARE_STEPS = 50
-_MOST_ROBUST = 50
+_UNLABELLED = "unlabelled"
+"""Keras passes over sample weights without a target: the name of one that says nothing."""
+_FARTHEST = 1e15
+_LARGEST_DISTANCE = 1e16
+"""Squared, in deviations; beyond it a sample has no slope, which an optimizer could not square."""
 """Features up to which it is computed at all."""
 
 
@@ -52,8 +54,9 @@ class AnomalyDetector(OwnLoss, keras.Model):
     fit into memory `kplug_bayes.BayesianAnomalyDetector` computes the same by expectation maximisation; this model
     takes batches, any backend, and a place in a larger Keras model.
 
-    Targets are ignored by the training. With `num_classes=2`, which a data set of two classes sets, those of class 1
-    are anomalies to measure by, and the logs have `average_precision`, `precision` and `recall`.
+    Targets are ignored by the training. With `num_classes=2`, which a data set of two classes sets, those of
+    `anomaly_class` are anomalies to measure by, and the logs have `pr_auc` (the area under the precision-recall curve,
+    at 200 thresholds), `precision` and `recall`.
 
     Args:
         num_features: Number of features; by default that of the first data.
@@ -136,7 +139,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self.label_metrics: list[Any] = []
         if num_classes == 2:
             self.label_metrics = [
-                keras.metrics.AUC(curve="PR", name="average_precision"),
+                keras.metrics.AUC(curve="PR", name="pr_auc"),
                 keras.metrics.Precision(thresholds=self.threshold, name="precision"),
                 keras.metrics.Recall(thresholds=self.threshold, name="recall"),
             ]
@@ -176,12 +179,14 @@ class AnomalyDetector(OwnLoss, keras.Model):
 
     def _distances(self, inputs: Any) -> Any:
         """Return squared Mahalanobis distances, of shape `(batch_size,)`."""
-        centred = (ops.cast(inputs, "float32") - self.center) / self.scale - self.mean
+        # What is farther than float32 can square is as far as that.
+        inputs = ops.clip((ops.cast(inputs, "float32") - self.center) / self.scale, -_FARTHEST, _FARTHEST)
+        centred = inputs - self.mean
         whitened = centred * ops.exp(self.log_diagonal)
         if self.covariance == "full":
             below = ops.tril(ops.convert_to_tensor(self.below_diagonal), -1)
             whitened = whitened + ops.matmul(centred, ops.transpose(below))
-        return ops.sum(ops.square(whitened), axis=-1)
+        return ops.minimum(ops.sum(ops.square(whitened), axis=-1), _LARGEST_DISTANCE)
 
     def _log_odds(self, distances: Any) -> Any:
         normal, wide = self._log_densities(distances)
@@ -231,19 +236,22 @@ class AnomalyDetector(OwnLoss, keras.Model):
     ) -> Any:
         del y, y_pred, training
         values = -self.log_density(x)
+        if isinstance(sample_weight, dict):  # Keras gives weights the structure of the targets
+            sample_weight = sample_weight[_UNLABELLED]
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         return self._batch_mean.of(values, sample_weight)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        if y is not None:
+        labelled = y is not None and not isinstance(y, dict)
+        if labelled:
             anomalies = ops.equal(ops.cast(ops.reshape(y, (-1,)), "int32"), self.anomaly_class)
             for metric in self.label_metrics:
                 metric.update_state(anomalies, y_pred, sample_weight=sample_weight)
             super().compute_metrics(x, y, y_pred, sample_weight)
         results: dict[str, Any] = self.get_metrics_result()
         # Without labels nothing has been measured by them.
-        unknown = set() if y is not None else {metric.name for metric in self.label_metrics}
+        unknown = set() if labelled else {metric.name for metric in self.label_metrics}
         return {name: value for name, value in results.items() if name not in unknown}
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -252,20 +260,21 @@ class AnomalyDetector(OwnLoss, keras.Model):
         Raises:
             ValueError: If an array is not finite, of another shape, or constant in a feature.
         """
-        if isinstance(x, list) or hasattr(x, "to_numpy"):
-            x = np.asarray(x, "float32")
+        options = self._arguments(keras.Model.fit, x, y, args, kwargs)
+        x, y = options["x"], options.get("y")
         if isinstance(x, np.ndarray):
-            y = np.asarray(y) if isinstance(y, list) or hasattr(y, "to_numpy") else y
             self.check_data(x, y)
-            begin = math.ceil(len(x) * (1 - (kwargs.get("validation_split") or 0)))
-            self.adapt(x[:begin], y[:begin] if isinstance(y, np.ndarray) else None)
+            begin = math.floor(len(x) * (1 - (options.get("validation_split") or 0)))
+            weights = options.get("sample_weight")
+            counts = slice(None) if weights is None else np.reshape(weights, (len(x), -1))[:begin, 0] != 0
+            self.adapt(x[:begin][counts], y[:begin][counts] if isinstance(y, np.ndarray) else None)
         elif not (self.built and bool(ops.convert_to_numpy(self.adapted))):
             warnings.warn(
                 "AnomalyDetector begins at a standard normal distribution, since `fit` was not given an array. Call "
                 "`adapt` with some thousand samples first.",
                 stacklevel=2,
             )
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(**options)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return loss and metrics as `keras.Model.evaluate` does.
@@ -273,8 +282,16 @@ class AnomalyDetector(OwnLoss, keras.Model):
         Raises:
             ValueError: If labels to measure by are neither 0 nor 1.
         """
-        self._check_labels(y)
-        return super().evaluate(x, y, *args, **kwargs)
+        options = self._arguments(keras.Model.evaluate, x, y, args, kwargs)
+        self._check_labels(options.get("y"))
+        return super().evaluate(**options)
+
+    def _arguments(self, method: Any, x: Any, y: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return a call's arguments by name, with arrays for what are lists, frames and tensors."""
+        named = self.named_arguments(method, as_array("x", x), as_array("y", y), args, options)
+        if y is None and named.get("y") is not None:
+            named["y"] = {_UNLABELLED: np.zeros(len(named["x"]), "float32")}
+        return named
 
     def _check_labels(self, y: Any) -> None:
         if self.num_classes != 2 or not isinstance(y, np.ndarray) or not y.size:
@@ -336,31 +353,22 @@ class AnomalyDetector(OwnLoss, keras.Model):
                     f"Received: anomaly_class={self.anomaly_class}"
                 )
         if not self.built:
-            self.build((None, x.shape[1]))
+            with strategy_scope(self):
+                self.build((None, x.shape[1]))
         if bool(ops.convert_to_numpy(self.adapted)):
             return
-        random = np.random.default_rng(self.seed)
-        if len(x) > _LOOKED_AT:
-            chosen = x[random.choice(len(x), _LOOKED_AT, replace=False)]
-            x = chosen if (np.ptp(chosen, axis=0) > 0).all() else x
-        x = x.astype("float64")
-        center, scale = median_and_deviation(x)
-        self.center.assign(center)
-        self.scale.assign(scale)
-        if self.covariance == "full" and x.shape[1] <= min(_MOST_ROBUST, len(x) // 5):
-            # Of features that are nearly always the same, or follow from others, it begins at each by itself.
-            with contextlib.suppress(ValueError):
-                estimate = MinCovDet(random_state=self.seed).fit((x - center) / scale)
-                covariance = regularized(estimate.covariance_, diagonal=False, regularization=1e-6)
-                factor = linalg.inv(linalg.cholesky(covariance, lower=True))
-                self.mean.assign(estimate.location_)
-                self.log_diagonal.assign(np.log(np.diag(factor)))
-                self.below_diagonal.assign(np.tril(factor, -1))
+        begun = robust_beginning(x, self.covariance, self.seed)
+        self.center.assign(begun.center)
+        self.scale.assign(begun.scale)
+        if begun.factor is not None:
+            self.mean.assign(begun.mean)
+            self.log_diagonal.assign(np.log(np.diag(begun.factor)))
+            self.below_diagonal.assign(np.tril(begun.factor, -1))
         if self.wide == "uniform":
             sides = 2 * self.width * np.sqrt(np.diag(self.components().covariance))
             self.wide_log_density.assign(-float(np.log(sides).sum()))
         if self.learn_prior:
-            self._begin_prior(x)
+            self._begin_prior(begun.x)
         self.adapted.assign(True)
 
     def _begin_prior(self, x: np.ndarray) -> None:

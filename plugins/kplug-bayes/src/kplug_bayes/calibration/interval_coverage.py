@@ -102,7 +102,7 @@ def coverage_curve(y_true: Any, draws: Any, levels: Sequence[float] | None = Non
     if np.shape(draws)[0] < needed:
         raise ValueError(
             f"An interval of {widest:g} needs {needed} draws or more to tell whether a target lies outside of it: draw "
-            f"more, or give smaller `levels`. Received: {np.shape(draws)[0]} draws"
+            f"more, or give `coverage_curve` smaller `levels`. Received: {np.shape(draws)[0]} draws"
         )
     inside = [np.minimum(high, (1 + one) / 2) - np.maximum(low, (1 - one) / 2) for one in level]
     coverage = np.array([(np.maximum(part, 0) / (high - low)).mean() for part in inside])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -9,8 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kplug_bayes.checked_arrays import as_array
 from kplug_bayes.checked_numbers import check_number
 from kplug_bayes.prediction.monte_carlo_predictor import MonteCarloPredictor
+from kplug_bayes.strategy_scope import strategy_scope
 from kplug_bayes.variational.variational_layer import VariationalLayer
 
 
@@ -49,8 +52,6 @@ class BayesianModel(keras.Model):
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.stack: list[Any] = []
         self._knows_kl_weight = kl_weight is not None
-        self._predictor: MonteCarloPredictor | None = None
-        self._predictor_made_with = ""
         untrained = {"shape": (), "trainable": False, "autocast": False, "dtype": "float32"}
         full = keras.initializers.Constant(0.0 if kl_weight is None else kl_weight)
         self.full_kl_weight = self.add_weight(**untrained, initializer=full, name="full_kl_weight")
@@ -86,7 +87,9 @@ class BayesianModel(keras.Model):
             raise ValueError(f"`adapt` needs the training samples as an array. Received: x={type(x).__name__}")
         self.check_data(x, y)
         if not self.built:
-            self.build((None, *x.shape[1:]))
+            # Keras builds the other weights there, too.
+            with strategy_scope(self):
+                self.build((None, *x.shape[1:]))
         if self.kl_weight is None:
             self.full_kl_weight.assign(self.kl_scale / len(x))
         self._knows_kl_weight = True
@@ -141,7 +144,8 @@ class BayesianModel(keras.Model):
         if not isinstance(x, np.ndarray):
             self.check_ready()
         elif not self.has_adapted:
-            begin = math.floor(len(x) * (1 - (kwargs.get("validation_split") or 0)))
+            named = inspect.signature(keras.Model.fit).bind(self, x, y, *args, **kwargs).arguments
+            begin = math.floor(len(x) * (1 - (named.get("validation_split") or 0)))
             self.adapt(x[:begin], None if y is None else y[:begin])
         return super().fit(x, y, *args, **kwargs)
 
@@ -184,49 +188,16 @@ class BayesianModel(keras.Model):
     def predict_distribution(self, x: Any, samples: int | None = None, **options: Any) -> Any:
         """Return the predictive distribution, as `kplug_bayes.predict_distribution` does.
 
-        The step that predicts is compiled by the first call, and kept until one has other options; `seed` may differ.
-
         Args:
             x: Samples as the model takes them.
             samples: Draws, 100 by default.
             **options: Arguments of `MonteCarloPredictor`.
         """
-        seed = options.pop("seed", None)
-        deterministic = [layer.deterministic for layer in self.variational_layers]
-        made_with = repr((samples, sorted(options.items()), deterministic))
-        if self._predictor is None or self._predictor_made_with != made_with:
-            self._predictor = MonteCarloPredictor(self, samples, **options)
-            self._predictor_made_with = made_with
-        self._predictor.seed = seed
-        return self._predictor(x)
+        return MonteCarloPredictor(self, samples, **options)(x)
 
     def get_config(self) -> dict[str, Any]:
         weighting = {name: getattr(self, name) for name in ("kl_weight", "kl_scale", "kl_warmup_steps")}
         return {**super().get_config(), **weighting}
-
-
-def as_array(name: str, values: Any) -> Any:
-    """Return a list, a data frame or a tensor as an array, and anything else as it is.
-
-    Args:
-        name: What the values are called, for the message.
-        values: What was given.
-
-    Raises:
-        ValueError: If it holds what are no numbers, or rows of different lengths.
-    """
-    if ops.is_tensor(values):
-        return ops.convert_to_numpy(values)
-    if not (isinstance(values, list) or hasattr(values, "to_numpy")):
-        return values
-    try:
-        array = np.asarray(values)
-        return array.astype("float32") if array.dtype.kind in "fO" else array
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`{name}` must be numbers in rows of one length: encode or leave out other columns. "
-            f"Received: {name}={type(values).__name__} ({error})"
-        ) from error
 
 
 def checked_samples(x: Any, model: str, axes: tuple[int, ...], shapes: str) -> None:

@@ -24,6 +24,7 @@ from kplug_bayes.variational.local_reparameterization import DenseLocalReparamet
 
 _ACTIVATIONS = {"gaussian": gaussian}
 
+_SMALLEST_SCALE, _LARGEST_SCALE = 1e-10, 1e15
 PositiveInt = Annotated[int, Field(ge=1)]
 
 _BLUNDELL = "Blundell et al. (2015), Weight Uncertainty in Neural Networks, https://arxiv.org/abs/1505.05424"
@@ -205,6 +206,12 @@ class BayesianRegressor(OwnLoss, BayesianModel):
             return self.has_adapted
         targets = y.astype("float64").reshape(len(y), -1)
         scale = targets.std(axis=0)
+        beyond = (scale > 0) & ((scale < _SMALLEST_SCALE) | (scale > _LARGEST_SCALE))
+        if beyond.any():
+            raise ValueError(
+                f"Targets must have standard deviations from {_SMALLEST_SCALE:g} to {_LARGEST_SCALE:g}, for float32 to "
+                f"hold their noise: give them in another unit. Received: {scale[beyond][0]:.3g}"
+            )
         self.target_mean.assign(targets.mean(axis=0))
         self.target_scale.assign(np.where(scale > 0, scale, 1.0))
         return True

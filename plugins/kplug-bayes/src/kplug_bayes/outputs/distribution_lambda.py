@@ -99,6 +99,17 @@ class DistributionLambda(DistributionLayer):
     def sample(self, parameters: Any) -> Any:
         return drawn(self.distribution(parameters), self.seed_generator)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        if self.convert_to == "parameters":
+            return input_shape
+        # What the function makes of parameters of two sizes: sides that differ are those that are not known.
+        shapes = []
+        for size in (2, 3):
+            sides = tuple(size if side is None else side for side in input_shape)
+            made = self.make_distribution(ops.ones(sides, self.precise_dtype))
+            shapes.append((*made.batch_shape, *made.event_shape))
+        return tuple(one if one == other else None for one, other in zip(*shapes, strict=True))
+
     def get_config(self) -> dict[str, Any]:
         function = keras.saving.serialize_keras_object(self.make_distribution)
         return {**super().get_config(), "make_distribution": function}

@@ -62,11 +62,14 @@ class IndependentBernoulli(IndependentLayer):
 
     def log_prob(self, parameters: Any, value: Any) -> Any:
         logits, value = self.logits(parameters), self.of_events(self.precise(parameters), value)
+        possible = (value >= 0) & (value <= 1)
+        # Slopes stay finite, so that a target that does not count costs nothing.
+        value = ops.where(possible, value, 0.0)
         # Zero times the softplus of an infinite logit would be NaN.
         costs = (ops.softplus(-logits), ops.softplus(logits))
         shares = zip((value, 1 - value), costs, strict=True)
         cost = sum(ops.where(share == 0, 0.0, share * cost) for share, cost in shares)
-        return -self.summed(ops.where((value >= 0) & (value <= 1), cost, float("nan")))
+        return -self.summed(ops.where(possible, cost, float("nan")))
 
     def mean(self, parameters: Any) -> Any:
         return ops.sigmoid(self.logits(parameters))

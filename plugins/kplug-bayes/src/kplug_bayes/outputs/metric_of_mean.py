@@ -63,6 +63,9 @@ class MetricOfMean(keras.metrics.Metric):
             y_true = y_true[..., None]
         elif len(y_true.shape) == len(mean.shape) + 1 and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is not None:
+            mean._keras_mask = mask  # as a layer hands it on
         self.metric.update_state(y_true, mean, sample_weight)
 
     def reset_state(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="bayes")
@@ -23,7 +24,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Call arguments:
         y_true: Targets of shape `(*batch, *event_shape)`; where an event is one number, its axis may be missing.
         y_pred: What the layer puts out, of shape `(*batch, params_size)`.
-        sample_weight: Weights of shape `batch`, or of its first axes, or `None`.
+        sample_weight: Weights of shape `batch`, or of its first axes, or `None`. Targets of weight 0, and masked ones,
+            may be anything.
 
     Raises:
         ValueError: If the layer is no output layer, or does not put out its parameters, or the shapes do not fit.
@@ -59,8 +61,39 @@ class NegativeLogLikelihood(keras.losses.Loss):
         self._log_prob = layer.log_prob
         self._layer = keras.saving.serialize_keras_object(layer)
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        counted = _counted(y_pred, sample_weight)
+        targets = y_true if counted is None else (ops.convert_to_tensor(y_true), counted)
+        return super().__call__(targets, y_pred, sample_weight)
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return -self._log_prob(y_pred, y_true)
+        if not isinstance(y_true, tuple):
+            return -self._log_prob(y_pred, y_true)
+        targets, counted = y_true
+        counted = ops.broadcast_to(counted, ops.shape(y_pred)[:-1]) > 0
+        # What is masked or has no weight may be anything, -1 or NaN, which times 0 would still be NaN.
+        places = counted
+        for _ in range(len(targets.shape) - len(counted.shape)):
+            places = ops.expand_dims(places, -1)
+        values = -self._log_prob(y_pred, ops.where(places, targets, ops.zeros_like(targets)))
+        return ops.where(counted, values, ops.zeros_like(values))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "layer": self._layer}
+
+
+def _counted(y_pred: Any, sample_weight: Any) -> Any:
+    """Return what counts, of the rank of the batch, or `None` if all does."""
+    rank = len(y_pred.shape) - 1
+    mask = getattr(y_pred, "_keras_mask", None)
+    given = [] if mask is None else [ops.cast(mask, "bool")]
+    if sample_weight is not None:
+        given.append(ops.not_equal(ops.convert_to_tensor(sample_weight), 0))
+    if any(len(part.shape) > rank and part.shape[rank:] != (1,) for part in given):
+        return None  # Keras says what is wrong
+    counted = None
+    for part in given:
+        sides = tuple(ops.shape(part))[:rank]
+        placed = ops.reshape(part, (*sides, *(1,) * (rank - len(sides))))
+        counted = placed if counted is None else ops.logical_and(counted, placed)
+    return counted

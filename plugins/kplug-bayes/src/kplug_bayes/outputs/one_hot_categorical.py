@@ -76,26 +76,27 @@ class OneHotCategorical(EventLayer):
         """Return how many parameters an event takes: one for each class."""
         return checked_count("event_size", event_size)
 
-    def of_events(self, parameters: Any, value: Any) -> Any:
-        """Return targets as one-hot events; class numbers that there are not, and what are no shares, become NaN."""
-        found, batch = tuple(value.shape), tuple(parameters.shape)[:-1]
+    def _shares(self, logits: Any, value: Any) -> tuple[Any, Any]:
+        """Return targets as shares of the classes, and whether they are targets: class numbers, or such shares."""
+        found, batch = tuple(value.shape), tuple(logits.shape)[:-1]
         if len(found) != len(batch) and (len(found) != len(batch) + 1 or found[-1] != 1):
-            shares = super().of_events(parameters, value)
+            shares = self.of_events(logits, value)
             # Labels smoothed in half precision add up to 1 within a hundredth.
-            whole = ops.abs(ops.sum(shares, axis=-1, keepdims=True) - 1) < _ROUNDING
-            return ops.where(whole & ops.all(shares >= 0, axis=-1, keepdims=True), shares, float("nan"))
-        classes = ops.reshape(ops.cast(value, "int32"), ops.shape(parameters)[:-1])
-        given = ops.reshape(ops.cast(value, parameters.dtype), ops.shape(classes))
-        known = (classes >= 0) & (classes < self.event_size) & (ops.cast(classes, parameters.dtype) == given)
-        one_hot = ops.one_hot(ops.clip(classes, 0, self.event_size - 1), self.event_size, dtype=parameters.dtype)
-        return ops.where(ops.expand_dims(known, -1), one_hot, float("nan"))
+            whole = ops.abs(ops.sum(shares, axis=-1) - 1) < _ROUNDING
+            return shares, whole & ops.all(shares >= 0, axis=-1)
+        classes = ops.reshape(ops.cast(value, "int32"), ops.shape(logits)[:-1])
+        given = ops.reshape(ops.cast(value, logits.dtype), ops.shape(classes))
+        known = (classes >= 0) & (classes < self.event_size) & (ops.cast(classes, logits.dtype) == given)
+        return ops.one_hot(ops.clip(classes, 0, self.event_size - 1), self.event_size, dtype=logits.dtype), known
 
     def log_prob(self, parameters: Any, value: Any) -> Any:
         logits = self.precise(parameters)
-        value = self.of_events(logits, ops.convert_to_tensor(value))
+        shares, possible = self._shares(logits, ops.convert_to_tensor(value))
+        # Slopes stay finite, so that a target that does not count costs nothing.
+        shares = ops.where(ops.expand_dims(possible, -1), shares, 0.0)
         # A class that is ruled out by a logit of minus infinity must not cost where it is not meant.
-        terms = ops.where(value == 0, 0.0, value * ops.log_softmax(logits, axis=-1))
-        return ops.sum(terms, axis=-1)
+        terms = ops.where(shares == 0, 0.0, shares * ops.log_softmax(logits, axis=-1))
+        return ops.where(possible, ops.sum(terms, axis=-1), float("nan"))
 
     def mean(self, parameters: Any) -> Any:
         return ops.softmax(self.precise(parameters), axis=-1)

@@ -69,7 +69,7 @@ class MCDropout(DrawingLayer):
             return inputs
         # On PyTorch Keras' own function draws from the generator that all share.
         uniform = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
-        return inputs * ops.cast(uniform >= self.rate, inputs.dtype) / (1 - self.rate)
+        return ops.where(uniform >= self.rate, inputs / (1 - self.rate), ops.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

@@ -12,13 +12,9 @@ _SEED_STATE = "seed_generator_state"
 
 
 def nested_layers(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model, those of models and wrappers among them too, in the order they were made in."""
-    for layer in getattr(model, "layers", []):
-        yield layer
-        yield from nested_layers(layer)
-    if isinstance(model, keras.layers.Wrapper):
-        yield model.layer
-        yield from nested_layers(model.layer)
+    """Yield the layers of a model, and those that they have themselves."""
+    # Only models have `layers`; other layers, blocks and wrappers say what they hold in this way alone.
+    yield from model._flatten_layers(include_self=False)
 
 
 def seed_states(model: keras.Model) -> list[Any]:

@@ -71,6 +71,12 @@ class MeanFieldNormal(WeightDistribution):
         loc, scale = self.loc_and_scale()
         return loc + noise(scale, seed)
 
+    def sample_and_log_prob(self, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
+        # A draw beside a large mean has lost the digits of its noise.
+        loc, scale = self.loc_and_scale()
+        epsilon = keras.random.normal(ops.shape(scale), dtype=scale.dtype, seed=seed)
+        return loc + scale * epsilon, -ops.sum(0.5 * ops.square(epsilon) + ops.log(scale) + HALF_LOG_2_PI)
+
     def mean(self) -> Any:
         return ops.convert_to_tensor(self.loc)
 
