@@ -1,4 +1,4 @@
-"""Runs all tests on every backend: several processes of pytest, two at a time.
+"""Runs all tests on every backend: several processes of pytest, on two cores two at a time.
 
 Options of pytest (`-x`, `-k focal`) go to those on TensorFlow.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = ROOT / "plugins" / "kplug-bayes"
-AT_ONCE = 2
+AT_ONCE = min(4, max(2, os.cpu_count() or 2))
 NO_TESTS = 5
 
 PARTS = ["tests/losses", "tests/layers", "tests/metrics", "tests/testing", "tests/models", "tests/datasets"]

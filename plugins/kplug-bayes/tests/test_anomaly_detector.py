@@ -76,6 +76,14 @@ def test_it_keeps_scikit_learns_convention(options: dict[str, Any], failed: dict
         check_estimator(kplug_bayes.BayesianAnomalyDetector(**options), expected_failed_checks=failed)
 
 
+def test_a_feature_that_is_mostly_one_value_has_no_robust_spread() -> None:
+    x = NORMAL.copy()
+    x[: len(x) * 6 // 10, 1] = 0
+    with pytest.raises(ValueError, match=r"covariance='robust'.*Leave out the columns 1, or use covariance='full'"):
+        kplug_bayes.BayesianAnomalyDetector(covariance="robust").fit(x)
+    assert (kplug_bayes.BayesianAnomalyDetector(prior=0.01).fit(x).predict(x) == -1).mean() < 0.1
+
+
 def test_em_learns_what_the_data_were_drawn_from() -> None:
     random = np.random.default_rng(0)
     wide = random.random(20000) < 0.1

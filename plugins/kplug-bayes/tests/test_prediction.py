@@ -66,6 +66,8 @@ def test_batches_are_predicted_as_their_samples_are() -> None:
     for batches in (Batches(), rows.batch(2), tf.data.Dataset.zip(rows, rows).batch(4)):
         found = kplug_bayes.predict_distribution(model, batches, samples=5, seed=0).mean
         np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"`x` must be arrays, or batches.*x=generator"):
+        kplug_bayes.predict_distribution(model, (row for row in X), samples=5)
     with pytest.raises(ValueError, match="endless batches"):
         kplug_bayes.predict_distribution(model, rows.batch(2).repeat(), samples=5)
 

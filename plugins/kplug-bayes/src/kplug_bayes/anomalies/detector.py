@@ -155,6 +155,12 @@ class BayesianAnomalyDetector(OutlierMixin, BaseEstimator):
     def _estimates(self, x: np.ndarray, robust: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return location and covariance; robust ones are of the features by themselves unless that is asked for."""
         if self.covariance == "robust":
+            same = np.flatnonzero(np.median(np.abs(x - np.median(x, axis=0)), axis=0) == 0)
+            if same.size:
+                raise ValueError(
+                    "A feature that is nearly always the same has no spread for covariance='robust', which looks at "
+                    f"the closest half. Leave out the columns {', '.join(map(str, same[:5]))}, or use covariance='full'."
+                )
             estimate = MinCovDet(random_state=self.random_state).fit(x)
             return estimate.location_, regularized(estimate.covariance_, False, self.regularization)
         if robust:

@@ -116,6 +116,11 @@ class MonteCarloPredictor:
             ValueError: If there are no samples, the model has no spread of any kind or several outputs, or outputs that
                 should be probabilities are not.
         """
+        if hasattr(x, "__next__"):
+            raise ValueError(
+                "`x` must be arrays, or batches that can be gone through again: a tf.data.Dataset, a "
+                f"keras.utils.PyDataset or a DataLoader. Received: x={type(x).__name__}"
+            )
         x = _arrays(all_samples(x) if in_batches(x) else x)
         count = len(keras.tree.flatten(x)[0])
         if count == 0:
