@@ -49,23 +49,24 @@ def posterior(prior: Any, likelihood: Any, evidence: Any) -> Any:
     # Mantissas and exponents apart, so that no product underflows.
     (mantissa, power), (times, raised), (by, lowered) = map(np.frexp, (prior, likelihood, evidence))
     result = np.ldexp(mantissa * times / by, power + raised - lowered)
-    bad = result > 1 + _ROUNDING
-    if bad.any():
-        place = tuple(np.argwhere(bad)[0])
-        raise ValueError(
-            "`evidence` must be at least prior * likelihood, which is part of it: it is the sum of prior * likelihood "
-            f"over all hypotheses. Received: prior={prior[place]:g}, likelihood={likelihood[place]:g}, "
-            f"evidence={evidence[place]:g}"
-        )
     most = prior * likelihood + (1 - prior)
-    bad = evidence > most * (1 + _ROUNDING)
-    if bad.any():
-        place = tuple(np.argwhere(bad)[0])
-        raise ValueError(
-            "`evidence` must be at most prior * likelihood + 1 - prior: where the hypothesis does not hold, the "
-            f"observation has a probability of at most 1. Received: prior={prior[place]:g}, "
-            f"likelihood={likelihood[place]:g}, evidence={evidence[place]:g}"
-        )
+    for bad, limit in (
+        (
+            result > 1 + _ROUNDING,
+            "at least prior * likelihood, which is part of it: it is the sum of prior * likelihood over all hypotheses",
+        ),
+        (
+            evidence > most * (1 + _ROUNDING),
+            "at most prior * likelihood + 1 - prior: where the hypothesis does not hold, the observation has a "
+            "probability of at most 1",
+        ),
+    ):
+        if bad.any():
+            place = tuple(np.argwhere(bad)[0])
+            raise ValueError(
+                f"`evidence` must be {limit}. Received: prior={prior[place]:g}, likelihood={likelihood[place]:g}, "
+                f"evidence={evidence[place]:g}"
+            )
     return _number_or_array(np.minimum(result, 1.0))
 
 

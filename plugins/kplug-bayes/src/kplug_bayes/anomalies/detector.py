@@ -159,7 +159,8 @@ class BayesianAnomalyDetector(OutlierMixin, BaseEstimator):
             if same.size:
                 raise ValueError(
                     "A feature that is nearly always the same has no spread for covariance='robust', which looks at "
-                    f"the closest half. Leave out the columns {', '.join(map(str, same[:5]))}, or use covariance='full'."
+                    "the closest half. "
+                    f"Leave out the columns {', '.join(map(str, same[:5]))}, or use covariance='full'."
                 )
             estimate = MinCovDet(random_state=self.random_state).fit(x)
             return estimate.location_, regularized(estimate.covariance_, False, self.regularization)
