@@ -197,6 +197,15 @@ def test_a_model_made_under_a_strategy_is_adapted_there(make: Any) -> None:
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("make", [classifier, regressor, kplug_bayes.AnomalyDetector])
+def test_it_trains_in_every_precision(make: Any, dtype: str) -> None:
+    model = make(dtype=dtype)
+    model.compile("adam", "sparse_categorical_crossentropy" if make is classifier else None, jit_compile=False)
+    history = model.fit(VECTORS, LABELS if make is classifier else NUMBERS, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_a_classifier_without_a_loss_is_refused() -> None:
     model = classifier()
     model.compile("adam")

@@ -159,7 +159,8 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self.num_features = int(count)
 
         def weight(name: str, shape: tuple[int, ...], initializer: Any = "zeros", **options: Any) -> Any:
-            return self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name, **options)
+            options = {"dtype": "float32", "autocast": False, **options}
+            return self.add_weight(shape=shape, initializer=initializer, name=name, **options)
 
         # The unit that all else is in, so that one learning rate fits all features.
         self.center = weight("center", (count,), trainable=False)

@@ -99,7 +99,9 @@ class VariationalLayer(DrawingLayer):
 
     def add_kl_divergence(self, divergence: Any) -> None:
         """Add a KL divergence, in nats, to the loss, times `kl_weight`: once for each call of the layer in a pass."""
-        self.add_loss(ops.convert_to_tensor(self._kl_variable) * divergence)
+        weighted = ops.convert_to_tensor(self._kl_variable) * divergence
+        # What Keras adds it to is of its `floatx`, whatever the layer computes in.
+        self.add_loss(ops.cast(weighted, keras.backend.result_type(keras.config.floatx(), "float32")))
 
     def load_own_variables(self, store: Any) -> None:
         # It belongs to the data that the layer is trained on, not to the weights; a saved model has it in its config.
