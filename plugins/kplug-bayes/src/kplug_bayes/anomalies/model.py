@@ -16,15 +16,15 @@ from kplug.models import BatchMean, OwnLoss
 from pydantic import Field
 from scipy import linalg, special
 
+from kplug_bayes.anomalies.labels import check_anomalies_are_few, check_labels, label_metrics
 from kplug_bayes.anomalies.robust_beginning import robust_beginning
-from kplug_bayes.anomalies.two_components import TwoComponents
+from kplug_bayes.anomalies.two_components import TwoComponents, share_of_wide
 from kplug_bayes.checked_arrays import as_array
 from kplug_bayes.checked_numbers import check_choice, check_number, checked_count
 from kplug_bayes.strategy_scope import strategy_scope
 
 _TUKEY = "Tukey (1960), A survey of sampling from contaminated distributions"
 _MOST_FEATURES = 1024
-_SHARE_STEPS = 50
 _UNLABELLED = "unlabelled"
 """Keras passes over sample weights without a target: the name of one that says nothing."""
 _FARTHEST = 1e15
@@ -138,11 +138,7 @@ class AnomalyDetector(OwnLoss, keras.Model):
         self._batch_mean = BatchMean("negative_log_likelihood")
         self.label_metrics: list[Any] = []
         if num_classes == 2:
-            self.label_metrics = [
-                keras.metrics.AUC(curve="PR", name="pr_auc"),
-                keras.metrics.Precision(thresholds=self.threshold, name="precision"),
-                keras.metrics.Recall(thresholds=self.threshold, name="recall"),
-            ]
+            self.label_metrics = label_metrics(self.threshold)
 
     def build(self, input_shape: Any) -> None:
         count = input_shape[-1]
@@ -295,14 +291,8 @@ class AnomalyDetector(OwnLoss, keras.Model):
         return named
 
     def _check_labels(self, y: Any) -> None:
-        if self.num_classes != 2 or not isinstance(y, np.ndarray) or not y.size:
-            return
-        wrong = ~np.isin(y, (0, 1))
-        if wrong.any():
-            raise ValueError(
-                f"Labels to measure by must be 0 or 1, of which {self.anomaly_class} is an anomaly. "
-                f"Received: {y[wrong][0]} in sample {int(np.argwhere(wrong)[0][0])}"
-            )
+        if self.num_classes == 2 and isinstance(y, np.ndarray):
+            check_labels(y, self.anomaly_class)
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Refuse data that nothing can be learned from, or measured by; only NumPy arrays are looked at.
@@ -345,14 +335,8 @@ class AnomalyDetector(OwnLoss, keras.Model):
         """
         x = np.asarray(x)
         self.check_data(x, y)
-        if self.num_classes == 2 and isinstance(y, np.ndarray) and y.size:
-            share = float(np.mean(y == self.anomaly_class))
-            if share > 0.5:
-                raise ValueError(
-                    f"Anomalies must be the fewer, and class {self.anomaly_class} is {share:.0%} of the labels. If the "
-                    f"other class has the anomalies, say anomaly_class={1 - self.anomaly_class}. "
-                    f"Received: anomaly_class={self.anomaly_class}"
-                )
+        if self.num_classes == 2 and isinstance(y, np.ndarray):
+            check_anomalies_are_few(y, self.anomaly_class)
         if not self.built:
             with strategy_scope(self):
                 self.build((None, x.shape[1]))
@@ -369,18 +353,10 @@ class AnomalyDetector(OwnLoss, keras.Model):
             sides = 2 * self.width * np.sqrt(np.diag(self.components().covariance))
             self.wide_log_density.assign(-float(np.log(sides).sum()))
         if self.learn_prior:
-            self._begin_prior(begun.x)
+            # Logits learn slowly by gradients.
+            share = share_of_wide(replace(self.components(), prior=self.prior), begun.x)
+            self.prior_logit.assign(special.logit(share))
         self.adapted.assign(True)
-
-    def _begin_prior(self, x: np.ndarray) -> None:
-        """Begin at the share of anomalies that there is beside these components: logits learn slowly by gradients."""
-        components = self.components()
-        distances = components.distances(x)
-        share = self.prior
-        for _ in range(_SHARE_STEPS):
-            wide = special.expit(replace(components, prior=share).log_odds(distances))
-            share = float(np.clip(wide.mean(), 1e-4, 0.5))
-        self.prior_logit.assign(special.logit(share))
 
     def components(self) -> TwoComponents:
         """Return what was learned, in float64 and in the data's unit: location, covariance, prior, width."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, special
 from sklearn.exceptions import ConvergenceWarning
+
+_SHARE_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,21 @@ def expectation_maximization(
         stacklevel=3,
     )
     return components, max_iter
+
+
+def share_of_wide(components: TwoComponents, x: np.ndarray) -> float:
+    """Return the share of the wide component in data beside components that stay as they are, from 0.0001 to 0.5.
+
+    Args:
+        components: The components; their share is where the search begins.
+        x: Data of shape `(samples, features)`.
+    """
+    distances = components.distances(x)
+    share = components.prior
+    for _ in range(_SHARE_STEPS):
+        wide = special.expit(replace(components, prior=share).log_odds(distances))
+        share = float(np.clip(wide.mean(), 1e-4, 0.5))
+    return share
 
 
 def regularized(covariance: np.ndarray, diagonal: bool, regularization: float) -> np.ndarray:
