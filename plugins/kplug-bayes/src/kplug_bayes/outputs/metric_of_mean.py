@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask  # Keras has no public names for them
 
 
 @keras.saving.register_keras_serializable(package="bayes")
@@ -63,9 +64,9 @@ class MetricOfMean(keras.metrics.Metric):
             y_true = y_true[..., None]
         elif len(y_true.shape) == len(mean.shape) + 1 and y_true.shape[-1] == 1:
             y_true = y_true[..., 0]
-        mask = getattr(y_pred, "_keras_mask", None)
+        mask = get_keras_mask(y_pred)
         if mask is not None:
-            mean._keras_mask = mask  # as a layer hands it on
+            set_keras_mask(mean, mask)  # as a layer hands it on
         self.metric.update_state(y_true, mean, sample_weight)
 
     def reset_state(self) -> None:

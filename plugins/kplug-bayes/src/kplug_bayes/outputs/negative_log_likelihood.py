@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.backend.common.masking import get_keras_mask  # Keras has no public name for it
 
 
 @keras.saving.register_keras_serializable(package="bayes")
@@ -85,7 +86,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
 def _counted(y_pred: Any, sample_weight: Any) -> Any:
     """Return what counts, of the rank of the batch, or `None` if all does."""
     rank = len(y_pred.shape) - 1
-    mask = getattr(y_pred, "_keras_mask", None)
+    mask = get_keras_mask(y_pred)
     given = [] if mask is None else [ops.cast(mask, "bool")]
     if sample_weight is not None:
         given.append(ops.not_equal(ops.convert_to_tensor(sample_weight), 0))
