@@ -5,6 +5,7 @@ Options of pytest (`-x`, `-k focal`) go to those on TensorFlow.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import subprocess
@@ -68,6 +69,7 @@ class Job:
         return self, done.returncode, done.stdout
 
 
+@functools.cache
 def quick_xla() -> str:
     """Return the flags that make XLA compile quickly, where it knows them."""
     known = subprocess.run(
